@@ -1,0 +1,21 @@
+"""The package's errors and warnings; each message names the place and the mend."""
+
+
+class BayesScalingError(ValueError):
+    """Base of every error that the package raises on purpose."""
+
+
+class RunsError(BayesScalingError):
+    """A table of runs that cannot be used as it stands."""
+
+
+class ModelError(BayesScalingError):
+    """A model that does not fit its law, or runs that a model cannot be fitted to."""
+
+
+class RunsWarning(UserWarning):
+    """Something in a table of runs that a careful reader should know of."""
+
+
+class ConvergenceWarning(UserWarning):
+    """A posterior whose draws should not be trusted as they stand."""
