@@ -1,0 +1,43 @@
+"""Loaders of runs, one file a source, and the figures that travel with the package."""
+
+from collections.abc import Callable
+
+from bayes_scaling.datasets.krajewski2025 import load_krajewski2025
+from bayes_scaling.errors import RunsError
+from bayes_scaling.runs import Runs
+
+__all__ = ["load_dataset"]
+
+_EMBEDDED: dict[str, Callable[[str | None], Runs]] = {"krajewski2025": load_krajewski2025}
+
+
+def load_dataset(name: str = "krajewski2025", mixture: str | None = None) -> Runs:
+    """Load figures that travel with the package.
+
+    Parameters
+    ----------
+    name : str
+        "krajewski2025": figures released with Krajewski et al. 2025, arXiv:2512.08894. See
+        data/README.md for source, units and how they were checked.
+    mixture : str, optional
+        "dclm" (148 runs at 10 to 160 tokens a parameter) or "c4" (44 runs at about 20); both
+        if absent.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    RunsError
+        If there is no such data set or mixture.
+
+    Notes
+    -----
+    The figures were checked when they were embedded, so loading them does not warn. Many early
+    scores of arc_challenge and some of other benchmarks are below chance, and some of
+    exact-match and pass@k are exactly 0.
+    """
+    if name not in _EMBEDDED:
+        raise RunsError(f"no data set {name!r}. Available: {', '.join(_EMBEDDED)}")
+    return _EMBEDDED[name](mixture)
