@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_scaling._draft import PASS_AT_K, Problem
+from bayes_scaling._draft import PASS_AT_K
 from bayes_scaling._files import read_csv
 from bayes_scaling._quantities import split_pass_at_k
 from bayes_scaling.errors import RunsError, RunsWarning
-from bayes_scaling.validation import COLUMNS, LABELS, examine
+from bayes_scaling.validation import COLUMNS, LABELS, Examination, examine
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -116,9 +116,7 @@ class Runs:
         RunsWarning
             For what is suspicious but usable, one each.
         """
-        found = examine(df)
-        if found.errors:
-            raise RunsError(error_text(source, found.errors))
+        found = _sound(source, df)
         for problem in found.warnings:
             warnings.warn(f"{source}: {problem}", RunsWarning, stacklevel=2)
         return cls._of(found.table, (*notes, *found.notes))
@@ -153,10 +151,10 @@ class Runs:
         columns = {str(name): array.to_numpy() for name, array in ds.data_vars.items()}
         if any(values.ndim != 1 for values in columns.values()):
             raise RunsError("dataset: every variable should have the one dimension 'row'")
+        # No warnings: they were given when the table was first read.
+        found = _sound("dataset", pd.DataFrame(columns))
         notes = str(ds.attrs.get("notes", ""))
-        return cls.from_frame(
-            pd.DataFrame(columns), source="dataset", notes=notes.split("\n") if notes else ()
-        )
+        return cls._of(found.table, (*(notes.split("\n") if notes else ()), *found.notes))
 
     def to_xarray(self) -> "xr.Dataset":
         """Return the table as a dataset: dimension ``row``, one variable a column.
@@ -191,9 +189,7 @@ class Runs:
             raise RunsError("concat: there is nothing to join")
         losses = sorted({name for part in parts for name in part.losses})
         tables = [part._table.reindex(columns=[*COLUMNS, *losses]) for part in parts]
-        found = examine(pd.concat(tables, ignore_index=True))
-        if found.errors:
-            raise RunsError(error_text("concat", found.errors))
+        found = _sound("concat", pd.concat(tables, ignore_index=True))
         notes = dict.fromkeys(note for part in parts for note in part._notes)
         return cls._of(found.table, notes)
 
@@ -352,12 +348,14 @@ class Runs:
         return self._of(self._table[keep].reset_index(drop=True), notes)
 
 
-def error_text(source: str, errors: Sequence[Problem]) -> str:
-    """Return the message of a `RunsError` that lists several problems, one a line."""
+def _sound(source: str, df: pd.DataFrame) -> Examination:
+    found = examine(df)
+    errors = [str(problem) for problem in found.errors]
     if len(errors) == 1:
-        return f"{source}: {errors[0]}"
-    lines = "\n".join(f"  {problem}" for problem in errors)
-    return f"{source}: {len(errors)} problems\n{lines}"
+        raise RunsError(f"{source}: {errors[0]}")
+    if errors:
+        raise RunsError("\n  ".join([f"{source}: {len(errors)} problems", *errors]))
+    return found
 
 
 def _unpickle(cls: type[Runs], table: pd.DataFrame, notes: tuple[str, ...]) -> Runs:

@@ -208,7 +208,7 @@ def _note_units(draft: Draft, column: str, values: pd.Series) -> None:
 
 def _derive_k(draft: Draft) -> None:
     metric, k = draft.labels("metric"), draft.numbers("k")
-    written = np.array([split_pass_at_k(text) or np.nan for text in metric], np.float64)
+    written = np.array([_k_or_nan(text) for text in metric], np.float64)
     spelled = ~np.isnan(written)
     clash = spelled & ~np.isnan(k) & (k != written)
     draft.error("k", clash, "{:g} contradicts metric {}; keep one of them", k, metric)
@@ -219,6 +219,11 @@ def _derive_k(draft: Draft) -> None:
     draft.error("k", passes & ~((k >= 1) & (k == np.round(k))), "{:g} is not 1, 2, 3, ...", k)
     alien = ~passes & ~np.isnan(k)
     draft.error("k", alien, "{:g} given for metric {}; leave it empty but for pass@k", k, metric)
+
+
+def _k_or_nan(metric: str) -> float:
+    k = split_pass_at_k(metric)
+    return np.nan if k is None else float(k)
 
 
 def _derive_budget(draft: Draft) -> None:
