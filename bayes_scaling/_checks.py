@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_scaling._draft import BUDGET, PASS_AT_K, UNSPECIFIED, Draft
+from bayes_scaling._quantities import misses_whole_count
 
 _SERIES = ("mixture", "benchmark", "metric")
 
@@ -151,14 +152,31 @@ def _stderr(draft: Draft) -> None:
     draft.warn("stderr", off, message, stderr, implied, n_items)
 
 
-CHECKS: tuple[Callable[[Draft], None], ...] = (
-    _score_range,
-    _losses,
-    _duplicates,
-    _one_budget_a_run,
-    _budgets_agree,
-    _below_chance,
-    _extremes,
-    _pass_at_k,
-    _stderr,
-)
+def _whole_counts(draft: Draft) -> None:
+    """Check that scores are shares of n_items; means over subjects are not."""
+    score, n_items = draft.numbers("score"), draft.numbers("n_items")
+    off = misses_whole_count(score, n_items) & draft.sound("score", "n_items")
+    off &= draft.labels("metric") != PASS_AT_K
+    for group in _groups(draft):
+        rows = group.rows[off[group.rows]]
+        if rows.size:
+            first, n = score[rows[0]], n_items[rows[0]]
+            message = (
+                f"{rows.size} of {group.rows.size} scores of {group.name} are no whole count of "
+                f"n_items ({first:g} of {n:g} is {first * n:.2f}); a mean over subjects?"
+            )
+            draft.add("warning", "score", message, rows)
+
+
+CHECKS: dict[str, Callable[[Draft], None]] = {
+    "score range": _score_range,
+    "loss": _losses,
+    "duplicate": _duplicates,
+    "one name, several budgets": _one_budget_a_run,
+    "budget": _budgets_agree,
+    "stderr": _stderr,
+    "pass@k": _pass_at_k,
+    "whole count": _whole_counts,
+    "below chance": _below_chance,
+    "exactly 0 or 1": _extremes,
+}

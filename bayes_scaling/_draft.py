@@ -22,6 +22,8 @@ class Problem:
 
     Attributes
     ----------
+    kind : str
+        The check that found it, in a word or two.
     level : {"error", "warning"}
         An error keeps the table from being used; a warning does not.
     column : str or None
@@ -32,6 +34,7 @@ class Problem:
         Labels of all rows it holds for; empty where the table as a whole is meant.
     """
 
+    kind: str
     level: Level
     column: str | None
     message: str
@@ -67,6 +70,8 @@ class Draft:
     faulty : dict
         Column name to a mask of cells that were reported already, so that one fault is
         reported once.
+    kind : str
+        The check that is at work.
     """
 
     rows: NDArray[Any]
@@ -75,6 +80,7 @@ class Draft:
     faulty: dict[str, Bools] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kind: str = ""
 
     def numbers(self, column: str) -> Floats:
         """Return a column of numbers; changes to it are changes of the draft."""
@@ -108,7 +114,7 @@ class Draft:
     def add(self, level: Level, column: str | None, message: str, rows: Iterable[Any] = ()) -> None:
         """Add a finding that is worded already; `rows` are positions."""
         labels = tuple(self.rows[list(rows)])
-        self.problems.append(Problem(level, column, message, labels))
+        self.problems.append(Problem(self.kind, level, column, message, labels))
 
     def _add(
         self, level: Level, column: str, mask: Bools, message: str, values: tuple[NDArray[Any], ...]

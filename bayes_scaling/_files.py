@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,3 +66,40 @@ def read_csv(path: str | Path) -> pd.DataFrame:
         )
     cells = np.array(rows, dtype=object).reshape(len(rows), len(header))
     return pd.DataFrame(cells, columns=header, index=lines)
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    RunsError
+        If the file cannot be read as JSON.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise RunsError(f"{path}: is nested too deeply") from error
+    except ValueError as error:
+        raise RunsError(f"{path}: is not JSON: {error}") from error
+
+
+def read_parquet(path: str | Path) -> pd.DataFrame:
+    """Read a Parquet file; its rows are counted from 0.
+
+    Raises
+    ------
+    RunsError
+        If the file cannot be read as Parquet.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    try:
+        # Metadata that pandas left in the file could rename rows and columns.
+        table: pd.DataFrame = pq.read_table(path).to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["broken file"])[0]
+        raise RunsError(f"{path}: cannot be read as Parquet: {reason}") from error
+    return table

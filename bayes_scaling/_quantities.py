@@ -2,10 +2,12 @@
 
 import numbers
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbgt]?)", re.ASCII | re.I)
@@ -64,3 +66,36 @@ def split_pass_at_k(metric: str) -> int | None:
     """Return k of a metric spelled "pass@16" or "pass_at_16", None for any other metric."""
     match = _PASS_METRIC.fullmatch(metric)
     return int(match[1]) if match else None
+
+
+def misses_whole_count(
+    score: NDArray[np.float64], n_items: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Tell which scores cannot be a whole number of right answers out of `n_items`.
+
+    Parameters
+    ----------
+    score, n_items : array of float, same shape
+        NaN is never a miss.
+
+    Returns
+    -------
+    array of bool
+        Rounding of the score to its last written decimal, or to float32, is no miss.
+    """
+    digits = np.array([_decimals(value) for value in score.tolist()], np.float64)
+    with np.errstate(invalid="ignore"):
+        count = score * n_items
+        return np.abs(count - np.round(count)) > n_items * (10.0**-digits + 1e-7)
+
+
+def _decimals(value: float) -> int:
+    exponent = Decimal(repr(value)).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def short_list(names: Iterable[str], most: int = 8) -> str:
+    """Return the names in order, the first `most` in full."""
+    names = sorted(set(names))
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

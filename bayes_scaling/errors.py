@@ -1,5 +1,10 @@
 """The package's errors and warnings; each message names the place and the mend."""
 
+from pathlib import Path
+
+# Warnings point at the caller's line, not at one inside the package.
+PACKAGE = (str(Path(__file__).resolve().parent),)
+
 
 class BayesScalingError(ValueError):
     """Base of every error that the package raises on purpose."""

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayes_scaling._draft import PASS_AT_K
+from bayes_scaling._draft import PASS_AT_K, Problem
 from bayes_scaling._files import read_csv
 from bayes_scaling._quantities import split_pass_at_k
-from bayes_scaling.errors import RunsError, RunsWarning
+from bayes_scaling.errors import PACKAGE, RunsError, RunsWarning
 from bayes_scaling.validation import COLUMNS, LABELS, Examination, examine
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Published ratios are nominal: at "20 tokens a parameter" the exact ratio is 18 to 22.
 _RATIO_TOLERANCE = 0.1
+_WARNINGS_A_KIND = 3
 
 
 class SeriesKey(NamedTuple):
@@ -114,11 +115,12 @@ class Runs:
         Warns
         -----
         RunsWarning
-            For what is suspicious but usable, one each.
+            For what is suspicious but usable, one each; of a kind that is found in many series
+            only the first few (`bayes_scaling.check` lists all).
         """
         found = _sound(source, df)
-        for problem in found.warnings:
-            warnings.warn(f"{source}: {problem}", RunsWarning, stacklevel=2)
+        for text in _warning_texts(found.warnings):
+            warnings.warn(f"{source}: {text}", RunsWarning, skip_file_prefixes=PACKAGE)
         return cls._of(found.table, (*notes, *found.notes))
 
     @classmethod
@@ -238,10 +240,11 @@ class Runs:
         if not len(self):
             return "Runs(no rows)"
         runs = len(self._table[["mixture", "run"]].drop_duplicates())
-        flops = self._table["flops"]
+        flops, names = self._table["flops"], self.benchmarks
+        what = ", ".join(names) if len(names) <= 4 else f"{len(names)} benchmarks"
         return (
             f"Runs({_count(runs, 'run')}, {_count(len(self), 'score')} of "
-            f"{_short(self.benchmarks)}; {flops.min():.2g} to {flops.max():.2g} FLOPs; "
+            f"{what}; {flops.min():.2g} to {flops.max():.2g} FLOPs; "
             f"{'mixture' if len(self.mixtures) == 1 else 'mixtures'} {', '.join(self.mixtures)})"
         )
 
@@ -356,6 +359,16 @@ def _sound(source: str, df: pd.DataFrame) -> Examination:
     if errors:
         raise RunsError("\n  ".join([f"{source}: {len(errors)} problems", *errors]))
     return found
+
+
+def _warning_texts(problems: Iterable[Problem]) -> Iterator[str]:
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.kind, []).append(problem)
+    for kind, found in kinds.items():
+        yield from map(str, found[:_WARNINGS_A_KIND])
+        if len(found) > _WARNINGS_A_KIND:
+            yield f"{len(found) - _WARNINGS_A_KIND} more warnings of the kind '{kind}'"
 
 
 def _unpickle(cls: type[Runs], table: pd.DataFrame, notes: tuple[str, ...]) -> Runs:

@@ -5,7 +5,7 @@ all at once.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ COLUMNS = (
 _SORT_KEYS = ["mixture", "benchmark", "metric", "k", "flops", "run"]
 _INPUT_ONLY = ("n_correct", "stderr")  # checked against score and n_items, then left out
 _NUMBERS = (*BUDGET, "k", "score", "n_items", "chance", "task_loss", *_INPUT_ONLY)
+INPUT_COLUMNS = (*LABELS, *_NUMBERS)
 _ZERO_CHANCE_METRICS = (PASS_AT_K, "exact_match")
 _LOSS_NAME = re.compile(r"loss_[A-Za-z0-9_.+-]+")
 _CHANCE_MEND = "1/choices for multiple choice, 0 for exact match and generation"
@@ -85,13 +86,12 @@ def examine(frame: pd.DataFrame) -> Examination:
     Examination
     """
     draft, frame = _start(frame)
+    draft.kind = "cell"
     _read_labels(draft, frame)
     _read_numbers(draft, frame)
-    _derive_k(draft)
-    _derive_budget(draft)
-    _derive_score(draft)
-    _derive_chance(draft)
-    for check in CHECKS:
+    for draft.kind, derive in _DERIVED.items():
+        derive(draft)
+    for draft.kind, check in CHECKS.items():
         check(draft)
     return Examination(_canonical(draft), tuple(draft.problems), tuple(draft.notes))
 
@@ -102,7 +102,7 @@ def examine(frame: pd.DataFrame) -> Examination:
 def _start(frame: pd.DataFrame) -> tuple[Draft, pd.DataFrame]:
     frame = frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
     rows = list(frame.index) if frame.index.is_unique else range(len(frame))
-    draft = Draft(_objects(rows))
+    draft = Draft(_objects(rows), kind="columns")
     twice = frame.columns.duplicated()
     for name in dict.fromkeys(frame.columns[twice]):
         draft.add("error", name, "the table has it twice; keep one")
@@ -291,6 +291,14 @@ def _derive_chance(draft: Draft) -> None:
         draft.error("chance", rows, "is unknown for {}; give " + _CHANCE_MEND, benchmark)
     outside = (chance < 0) | (chance >= 1)
     draft.error("chance", outside, "{:g} is not in [0, 1); give " + _CHANCE_MEND, chance)
+
+
+_DERIVED: dict[str, Callable[[Draft], None]] = {
+    "k": _derive_k,
+    "budget": _derive_budget,
+    "score": _derive_score,
+    "chance": _derive_chance,
+}
 
 
 def _canonical(draft: Draft) -> pd.DataFrame:

@@ -2,11 +2,25 @@
 
 from collections.abc import Callable
 
-from bayes_scaling.datasets.krajewski2025 import load_krajewski2025
+from bayes_scaling.datasets.benchmarks import known_benchmarks
+from bayes_scaling.datasets.gadre2024 import load_gadre
+from bayes_scaling.datasets.krajewski2025 import load_krajewski2025, load_krajewski_csv
+from bayes_scaling.datasets.lm_eval import load_lm_eval
+from bayes_scaling.datasets.olmo_ladder import load_olmo_ladder
+from bayes_scaling.datasets.table import load_csv, load_parquet
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
 
-__all__ = ["load_dataset"]
+__all__ = [
+    "known_benchmarks",
+    "load_csv",
+    "load_dataset",
+    "load_gadre",
+    "load_krajewski_csv",
+    "load_lm_eval",
+    "load_olmo_ladder",
+    "load_parquet",
+]
 
 _EMBEDDED: dict[str, Callable[[str | None], Runs]] = {"krajewski2025": load_krajewski2025}
 

@@ -1,0 +1,91 @@
+"""Tables of the user's own: CSV and Parquet, with any column names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayes_scaling._files import read_csv, read_parquet
+from bayes_scaling.datasets.benchmarks import fill_known
+from bayes_scaling.errors import RunsError
+from bayes_scaling.runs import Runs
+from bayes_scaling.validation import INPUT_COLUMNS
+
+
+def load_csv(path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any) -> Runs:
+    """Load a CSV file of runs and scores.
+
+    Parameters
+    ----------
+    path : path
+        UTF-8 text, comma-separated, the first line names the columns. Numbers may have units
+        ("1.3B" parameters, "350e9" tokens).
+    columns : mapping of str to str, optional
+        The file's column names to those of `Runs.from_frame`, such as
+        ``{"accuracy": "score", "N": "params"}``.
+    **defaults
+        Values for all rows where the file has none, such as ``metric="acc"``,
+        ``mixture="dclm"`` or ``chance=0.25``.
+
+    Returns
+    -------
+    Runs
+        Chance levels and item counts of known benchmarks (`known_benchmarks`) are filled in;
+        the notes say so.
+
+    Raises
+    ------
+    RunsError
+        If the file cannot be read, or holds an invalid table; rows are named by the line of the
+        file, so row 2 is the first below the header.
+    """
+    return _load(read_csv(path), str(path), columns, defaults)
+
+
+def load_parquet(
+    path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any
+) -> Runs:
+    """Load a Parquet file of runs and scores.
+
+    Parameters and errors as for `load_csv`; rows are counted from 0.
+    """
+    return _load(read_parquet(path), str(path), columns, defaults)
+
+
+def _load(
+    table: pd.DataFrame, source: str, columns: Mapping[str, str] | None, defaults: dict[str, Any]
+) -> Runs:
+    table, notes = prepare(table, source, columns, defaults)
+    return Runs.from_frame(table, source=source, notes=notes)
+
+
+def prepare(
+    table: pd.DataFrame,
+    source: str,
+    columns: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Name the columns, fill in defaults and known benchmarks; return the table and notes.
+
+    Raises
+    ------
+    RunsError
+        If `columns` names a column that the table lacks, or `defaults` one that runs lack.
+    """
+    table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
+    absent = [name for name in columns or {} if name not in table]
+    if absent:
+        have = ", ".join(table.columns)
+        raise RunsError(f"{source}: has no column {', '.join(absent)}. It has: {have}")
+    alien = [name for name in defaults or {} if name not in INPUT_COLUMNS]
+    if alien:
+        raise RunsError(f"{source}: runs have no column {', '.join(alien)} to give a default for")
+    table = table.rename(columns=dict(columns or {}))
+    if table.columns.has_duplicates:  # left to the checks, which name the column
+        return table, []
+    for name, value in (defaults or {}).items():
+        given = table[name] if name in table else pd.Series("", index=table.index, dtype=object)
+        gaps = given.isna() | (given.astype(str).str.strip() == "")
+        table[name] = given.astype(object).where(~gaps, value)
+    return fill_known(table)
