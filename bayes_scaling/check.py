@@ -16,7 +16,7 @@ from bayes_scaling.validation import examine
 
 @dataclass(frozen=True)
 class Check:
-    """What `check` found in a file.
+    """What `check_file` found in a file.
 
     Attributes
     ----------
@@ -74,7 +74,9 @@ def _times(n: int) -> str:
     return "1 row" if n == 1 else f"{n} rows"
 
 
-def check(path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any) -> Check:
+def check_file(
+    path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any
+) -> Check:
     """List everything wrong with a file of runs, errors and warnings alike.
 
     Parameters

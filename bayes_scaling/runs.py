@@ -116,7 +116,7 @@ class Runs:
         -----
         RunsWarning
             For what is suspicious but usable, one each; of a kind that is found in many series
-            only the first few (`bayes_scaling.check` lists all).
+            only the first few (`check_file` lists all).
         """
         found = _sound(source, df)
         for text in _warning_texts(found.warnings):

@@ -1,0 +1,112 @@
+"""The contract of a scaling law: a functional form with named parameters, and no priors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+# A law is written once and evaluated on PyTensor variables inside a model and on
+# labelled xarray arrays in a forecast; both understand arithmetic and `xp.exp`, `xp.log`.
+Array = Any
+Values = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A sampled parameter of a law or a likelihood.
+
+    Attributes
+    ----------
+    name : str
+        Name in priors, posteriors and summaries.
+    meaning : str
+        What it is, in words that a reader of a summary understands.
+    unit : str
+        Unit; empty for a pure number.
+    start : float
+        Where the chains start, before jitter. A constant, so that the draws of a seed
+        do not depend on which series a process happened to compile first.
+    upper : callable, optional
+        Upper bound given the parameters that come before it, `upper(values, xp)`.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    start: float
+    upper: Callable[[Values, Any], Array] | None = None
+
+
+class ScalingLaw(ABC):
+    r"""A functional form of accuracy against training budget.
+
+    A law maps inputs (logarithms of FLOPs, parameters, tokens or samples) to the
+    chance-corrected accuracy Q' = (Q − q0) / (1 − q0), in (0, 1). Inputs arrive centred on
+    the fitted runs, because the level of a curve at the centroid and its slope there are what
+    data speak to one by one; :meth:`textbook` converts back to the constants of the papers.
+    Every law is handed ``p["level"]``, the value of −log Q' at the centroid in nats, by the
+    model, which samples it as an accuracy; the law adds its own `parameters`.
+
+    Attributes
+    ----------
+    name : str
+        Name in the registry and in `models/`.
+    equation : str
+        Mean curve, as in the source.
+    source : str
+        Paper and equation.
+    inputs : tuple of str
+        Columns of the runs that the law reads.
+    parameters : tuple of Parameter
+        Sampled parameters besides the level, in the order in which they are created.
+    """
+
+    name: ClassVar[str]
+    equation: ClassVar[str]
+    source: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]] = ("flops",)
+    parameters: ClassVar[tuple[Parameter, ...]]
+
+    @abstractmethod
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q' in (0, 1).
+
+        Parameters
+        ----------
+        p : mapping
+            Parameter values by name.
+        x : mapping
+            Centred natural logarithms of the inputs, e.g. ``x["flops"] = ln C − c["flops"]``.
+        c : mapping
+            The centre: mean of each logged input, and ``"half_range"`` of the first one.
+        xp : module
+            `pytensor.tensor` or `numpy`.
+        """
+
+    @abstractmethod
+    def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
+        """Return the constants of the published equation that are not sampled themselves."""
+
+
+EXPONENT = Parameter(
+    "exponent",
+    "local exponent: fall of log(−log Q') per unit of log C at the centroid",
+    "",
+    start=0.15,
+)
+
+
+def below_level(p: Values, xp: Any) -> Array:
+    """Bound the irreducible part of −log Q' by the whole of it at the centroid."""
+    return p["level"]
+
+
+IRREDUCIBLE = Parameter(
+    "E",
+    "irreducible part of −log Q', from label noise and ambiguous items",
+    "nats",
+    start=0.02,
+    upper=below_level,
+)

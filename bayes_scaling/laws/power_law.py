@@ -1,0 +1,25 @@
+"""The direct power law of −log accuracy in training compute."""
+
+from typing import Any
+
+from bayes_scaling.laws.base import EXPONENT, Array, ScalingLaw, Values
+
+
+class PowerLaw(ScalingLaw):
+    """−log Q' = A·C^−α: one straight line in log(−log Q') against log C."""
+
+    name = "power_law"
+    equation = "-log Q' = A C^-alpha"
+    source = "Krajewski et al. 2025 (arXiv:2512.08894), eq. 2"
+    parameters = (EXPONENT,)
+
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q'; see :class:`ScalingLaw`."""
+        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"]))
+
+    def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
+        """Return A, in FLOPs^alpha, and alpha."""
+        return {"A": p["level"] * xp.exp(p["exponent"] * c["flops"]), "alpha": p["exponent"]}
+
+
+LAW = PowerLaw()

@@ -1,0 +1,252 @@
+"""How the scores of runs scatter round the mean curve.
+
+Every likelihood speaks of scatter on one readable scale: `scatter` is the standard deviation
+of a run's true accuracy round the curve, for a curve at 50% accuracy; away from 50% it
+shrinks as sqrt(Q (1 − Q)), as the spread of a beta distribution does. On top of it comes the
+binomial noise of a finite test set, which is known and not estimated.
+
+Each is written twice, on purpose: in PyMC for sampling, and over labelled arrays with SciPy for
+predictions and pointwise densities, which need no compilation. Tests hold the two together.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import scipy.stats
+import xarray as xr
+
+from bayes_scaling.errors import ModelError
+from bayes_scaling.laws.base import Parameter
+
+# Keeps densities finite where a curve meets 0 or 1 to machine precision.
+_EDGE = 1e-9
+# Variance of a score at the very edges, as a share of that at 50% accuracy times four: there a
+# normal density would otherwise grow without bound as the curve approaches an exact 0.
+_VARIANCE_AT_EDGE = 1e-3
+
+SCATTER = Parameter(
+    "scatter",
+    "sd of a run's true accuracy round the curve, at 50% accuracy",
+    "accuracy",
+    start=0.01,
+)
+
+
+class Likelihood(ABC):
+    """Distribution of observed scores given the mean curve.
+
+    Attributes
+    ----------
+    name : str
+        Name in `models/` and in results.
+    parameters : tuple of Parameter
+        Sampled parameters.
+    needs_items : bool
+        Whether the number of test items must be known.
+    unit : str
+        Dimension along which observations are independent: "row", or "run" where the rows of
+        one run share their luck.
+    """
+
+    name: ClassVar[str]
+    parameters: ClassVar[tuple[Parameter, ...]] = (SCATTER,)
+    needs_items: ClassVar[bool] = False
+    unit: ClassVar[str] = "row"
+
+    @abstractmethod
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add the observed scores to the PyMC model on the stack.
+
+        `data` holds "observed_score", "n_correct", "n_items" (0 where unknown) and, where a
+        run's rows are dependent, "membership" (run by row).
+        """
+
+    @abstractmethod
+    def log_density(
+        self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the log density (log mass for counts) of each score, by label."""
+
+    @abstractmethod
+    def draw(
+        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Return one simulated score in [0, 1] for each element of `mean`."""
+
+
+def _clip(mean: Any, xp: Any) -> Any:
+    return xp.clip(mean, _EDGE, 1 - _EDGE)
+
+
+class BetaBinomial(Likelihood):
+    """k correct of n items, the run's true accuracy being beta-distributed round the curve."""
+
+    name = "beta_binomial"
+    needs_items = True
+
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add a `pm.BetaBinomial`; see :class:`Likelihood`."""
+        mean, concentration = _clip(mean, pt), 0.25 / p["scatter"] ** 2
+        pm.BetaBinomial(
+            "score",
+            n=data["n_items"],
+            alpha=mean * concentration,
+            beta=(1 - mean) * concentration,
+            observed=data["n_correct"],
+            dims="row",
+        )
+
+    def log_density(
+        self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the log mass of the counts; see :class:`Likelihood`."""
+        mean, concentration = _clip(mean, np), 0.25 / p["scatter"] ** 2
+        return xr.apply_ufunc(
+            scipy.stats.betabinom.logpmf,
+            np.round(score * n_items),
+            n_items,
+            mean * concentration,
+            (1 - mean) * concentration,
+        )
+
+    def draw(
+        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Draw scores; with an unknown n_items (0) the score of endlessly many items."""
+        mean, concentration = _clip(mean, np), 0.25 / p["scatter"] ** 2
+        true = xr.apply_ufunc(rng.beta, mean * concentration, (1 - mean) * concentration)
+        counted = xr.apply_ufunc(rng.binomial, n_items.astype(int), true)
+        return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)
+
+
+def _spread(mean: Any, n_items: Any, scatter: Any, xp: Any) -> Any:
+    """Return the sd of a score: binomial noise of n items and scatter of runs."""
+    noise = (n_items > 0) / xp.maximum(n_items, 1)
+    return xp.sqrt((mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * scatter**2))
+
+
+class Normal(Likelihood):
+    """Normal scatter of the score, with the binomial part of its variance known."""
+
+    name = "normal"
+
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add a `pm.Normal`; see :class:`Likelihood`."""
+        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        pm.Normal("score", mean, sd, observed=data["observed_score"], dims="row")
+
+    def log_density(
+        self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the log density of each score; see :class:`Likelihood`."""
+        sd = _spread(mean, n_items, p["scatter"], np)
+        return xr.apply_ufunc(scipy.stats.norm.logpdf, score, mean, sd)
+
+    def draw(
+        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
+        sd = _spread(mean, n_items, p["scatter"], np)
+        return xr.apply_ufunc(rng.normal, mean, sd).clip(0, 1)
+
+
+class StudentT(Likelihood):
+    """Student-t scatter of the score: as normal, but a stray run pulls less."""
+
+    name = "student_t"
+    parameters = (SCATTER, Parameter("tail", "degrees of freedom of the scatter", "", start=5.0))
+
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add a `pm.StudentT`; see :class:`Likelihood`."""
+        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        pm.StudentT("score", p["tail"], mean, sd, observed=data["observed_score"], dims="row")
+
+    def log_density(
+        self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the log density of each score; see :class:`Likelihood`."""
+        sd = _spread(mean, n_items, p["scatter"], np)
+        return xr.apply_ufunc(scipy.stats.t.logpdf, score, p["tail"], mean, sd)
+
+    def draw(
+        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
+        sd = _spread(mean, n_items, p["scatter"], np)
+        tails = xr.apply_ufunc(rng.standard_t, p["tail"].broadcast_like(mean))
+        return (mean + sd * tails).clip(0, 1)
+
+
+class NormalByRun(Likelihood):
+    """Normal scatter, part of it common to all rows of a run.
+
+    The pass@1, pass@2, ... of a run come from the same samples and rise and fall together;
+    taken as independent they would count one run many times over. The scatter shared by a
+    run's rows is integrated out: within a run the standardised residuals have correlation
+    `run_share`.
+    """
+
+    name = "normal_by_run"
+    parameters = (
+        SCATTER,
+        Parameter("run_share", "share of the scatter's variance common to a run's rows", "", 0.5),
+    )
+    unit = "run"
+
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add the density of all rows as one potential; see :class:`Likelihood`."""
+        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        r = (data["observed_score"] - mean) / sd
+        member = data["membership"]
+        rows, sums, squares = member.sum(axis=1), member.dot(r), member.dot(r**2)
+        density = _equicorrelated(rows, sums, squares, p["run_share"], pt)
+        pm.Potential("score", density.sum() - pt.log(sd).sum())
+
+    def log_density(
+        self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the joint log density of each run's rows; see :class:`Likelihood`."""
+        sd = _spread(mean, n_items, p["scatter"], np)
+        r = ((score - mean) / sd).groupby("run")
+        rows = xr.ones_like(score).groupby("run").sum()
+        density = _equicorrelated(
+            rows,
+            r.sum("row"),
+            (((score - mean) / sd) ** 2).groupby("run").sum("row"),
+            p["run_share"],
+            np,
+        )
+        return density - np.log(sd).groupby("run").sum("row")
+
+    def draw(
+        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Draw scores, cut to [0, 1]; each element is a run of its own."""
+        return Normal().draw(n_items, mean, p, rng)
+
+
+def _equicorrelated(rows: Any, sums: Any, squares: Any, share: Any, xp: Any) -> Any:
+    """Return the log density of `rows` standard normals with mutual correlation `share`."""
+    own, common = 1 - share, 1 - share + rows * share
+    quadratic = (squares - share * sums**2 / common) / own
+    log_determinant = (rows - 1) * xp.log(own) + xp.log(common)
+    return -0.5 * (quadratic + log_determinant + rows * np.log(2 * np.pi))
+
+
+LIKELIHOODS: dict[str, Likelihood] = {
+    likelihood.name: likelihood
+    for likelihood in (BetaBinomial(), Normal(), StudentT(), NormalByRun())
+}
+
+
+def get_likelihood(name: str) -> Likelihood:
+    """Return the likelihood called `name`; ModelError lists those there are."""
+    if name not in LIKELIHOODS:
+        raise ModelError(f"no likelihood {name!r}. Likelihoods: {', '.join(LIKELIHOODS)}")
+    return LIKELIHOODS[name]

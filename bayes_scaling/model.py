@@ -1,0 +1,333 @@
+"""A law with priors and a likelihood: everything needed to build a PyMC model."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+from pymc_extras.prior import Prior
+
+from bayes_scaling._resources import resource_dir
+from bayes_scaling.errors import ModelError
+from bayes_scaling.laws import get_law
+from bayes_scaling.laws.base import Parameter, ScalingLaw
+from bayes_scaling.likelihoods import Likelihood, get_likelihood
+from bayes_scaling.observations import centre_of, observe
+from bayes_scaling.priors import create_variable, hyperparameters
+from bayes_scaling.runs import Runs
+
+Floor = Literal["free", "fixed", "filter"]
+FLOORS = ("free", "fixed", "filter")
+
+LEVEL = Parameter(
+    "level", "accuracy of the curve at the centroid of the fitted runs", "accuracy", start=0.5
+)
+FLOOR = Parameter("floor", "accuracy of a run that has learnt nothing", "accuracy", start=0.1)
+
+
+@dataclass(frozen=True)
+class ScalingModel:
+    """A scaling law, priors on its parameters, and how scores scatter round it.
+
+    Attributes
+    ----------
+    law_name : str
+        Name of the law.
+    priors : mapping of str to pymc_extras.prior.Prior
+        A prior for each sampled parameter.
+    likelihood_name : str
+        "beta_binomial", "normal", "student_t", "normal_by_run", or "auto": beta-binomial where
+        every run's item count is known, else normal.
+    floor : {"free", "fixed", "filter"}
+        What a run that has learnt nothing scores: a parameter with a prior round the chance
+        level; the chance level; or the chance level after dropping runs within 5 points of
+        it (the papers' filter).
+    reasons : mapping of str to str
+        Why each prior is what it is.
+    """
+
+    law_name: str
+    priors: Mapping[str, Prior]
+    likelihood_name: str = "auto"
+    floor: Floor = "free"
+    reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.floor not in FLOORS:
+            raise ModelError(f"floor {self.floor!r} is not one of {', '.join(FLOORS)}")
+        if self.likelihood_name != "auto":
+            get_likelihood(self.likelihood_name)
+        missing = [p.name for p in self.law.parameters if p.name not in self.priors]
+        if missing:
+            raise ModelError(f"{self.law_name}: no prior for {', '.join(missing)}")
+
+    @cached_property
+    def law(self) -> ScalingLaw:
+        """The law itself."""
+        return get_law(self.law_name)
+
+    # ---- composing -------------------------------------------------------------------------
+
+    def with_priors(self, **priors: Prior) -> Self:
+        """Return the model with some priors replaced.
+
+        Raises
+        ------
+        ModelError
+            If a name is not one of the model's parameters.
+        """
+        unknown = sorted(set(priors) - set(self.priors))
+        if unknown:
+            raise ModelError(
+                f"{self.law_name} has no parameter {', '.join(unknown)}; "
+                f"it has {', '.join(self.priors)}"
+            )
+        reasons = {k: v for k, v in self.reasons.items() if k not in priors}
+        return replace(self, priors={**self.priors, **priors}, reasons=reasons)
+
+    def with_options(self, *, likelihood: str | None = None, floor: Floor | None = None) -> Self:
+        """Return the model with another likelihood or another treatment of the floor."""
+        return replace(
+            self,
+            likelihood_name=likelihood or self.likelihood_name,
+            floor=floor or self.floor,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as plain numbers and text, in the layout of `models/*.toml`."""
+        return {
+            "law": self.law_name,
+            "likelihood": self.likelihood_name,
+            "floor": self.floor,
+            "priors": {
+                name: prior.to_dict() | {"reason": self.reasons.get(name, "")}
+                for name, prior in self.priors.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, spec: Mapping[str, Any]) -> Self:
+        """Return the model described by `spec`, the content of a `models/*.toml`.
+
+        Raises
+        ------
+        ModelError
+            If a field is unknown, or a prior cannot be read.
+        """
+        unknown = sorted(set(spec) - {"law", "likelihood", "floor", "priors"})
+        if unknown or "law" not in spec:
+            raise ModelError(
+                f"model file: unknown field {', '.join(unknown)}"
+                if unknown
+                else "model file: no field 'law'"
+            )
+        priors = spec.get("priors", {})
+        return cls(
+            spec["law"],
+            {name: _read_prior(name, entry) for name, entry in priors.items()},
+            spec.get("likelihood", "auto"),
+            spec.get("floor", "free"),
+            {name: entry.get("reason", "") for name, entry in priors.items()},
+        )
+
+    # ---- fitting ---------------------------------------------------------------------------
+
+    def prepare(self, runs: Runs) -> tuple[Self, xr.Dataset]:
+        """Return the model as it will be fitted to `runs`, and what it will see of them.
+
+        The first has its likelihood settled (not "auto"); the second is described in
+        :func:`bayes_scaling.observations.observe`.
+
+        Raises
+        ------
+        ModelError
+            If the law's inputs are missing, there are too few runs, or item counts are needed.
+        """
+        if self.floor == "filter":
+            runs = runs.drop_near_chance()
+        counted = bool(runs.table["n_items"].notna().all())
+        name = self.likelihood_name
+        if name == "auto":
+            name = "beta_binomial" if counted else "normal"
+        model = self.with_options(likelihood=name)
+        if model.likelihood.needs_items and not counted:
+            raise ModelError(
+                f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
+            )
+        return model, observe(runs, self.law, len(model.parameters))
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The likelihood; of a model that :meth:`prepare` has settled."""
+        return get_likelihood(self.likelihood_name)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Sampled parameters, of the curve and of the scatter, in the order of creation."""
+        floor = (FLOOR,) if self.floor == "free" else ()
+        return (LEVEL, *floor, *self.law.parameters, *self.likelihood.parameters)
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return what a compiled model depends on: everything but numbers."""
+        families = tuple(
+            (p.name, self.priors[p.name].distribution, tuple(self.priors[p.name].parameters))
+            for p in self.parameters
+        )
+        return self.law_name, self.likelihood_name, self.floor, families
+
+    def data(self, observations: xr.Dataset) -> dict[str, Any]:
+        """Return every number that enters a built model, by the name of its `pm.Data`."""
+        numbers = self._observed(observations)
+        for name, prior in self._priors_of(observations).items():
+            numbers |= hyperparameters(name, prior)
+        return numbers
+
+    def _observed(self, observations: xr.Dataset) -> dict[str, Any]:
+        centre = centre_of(observations)
+        numbers: dict[str, Any] = {f"centre_{name}": value for name, value in centre.items()}
+        for name in self.law.inputs:
+            numbers[f"log_{name}"] = np.log(observations[name].to_numpy()) - centre[name]
+        score, n_items = observations["score"].to_numpy(), observations["n_items"].to_numpy()
+        numbers |= {"observed_score": score, "n_items": n_items}
+        numbers["n_correct"] = np.round(score * n_items)
+        if self.likelihood.unit == "run":
+            runs = observations["run"].to_numpy()
+            numbers["membership"] = (np.unique(runs)[:, None] == runs).astype(float)
+        if self.floor != "free":
+            numbers["chance"] = float(observations["chance"])
+        return numbers
+
+    def build(self, observations: xr.Dataset) -> pm.Model:
+        """Return the PyMC model of a settled model (see :meth:`prepare`)."""
+        priors = self._priors_of(observations)
+        with pm.Model(coords={"row": np.arange(observations.sizes["row"])}) as model:
+            data = {k: pm.Data(k, value) for k, value in self._observed(observations).items()}
+            p = self._create_parameters(priors, data)
+            x = {name: data[f"log_{name}"] for name in self.law.inputs}
+            c = {name.removeprefix("centre_"): data[name] for name in data if "centre_" in name}
+            law_values = p | {"level": whole(p["level"], p["floor"], pt)}
+            quality = self.law.normalised_accuracy(law_values, x, c, pt)
+            self.likelihood.observe(p["floor"] + (1 - p["floor"]) * quality, p, data)
+            for name, value in self.law.textbook(law_values, c, pt).items():
+                pm.Deterministic(name, value)
+        return model
+
+    def starts(self) -> dict[str, float]:
+        """Return where the chains start, before jitter."""
+        return {p.name: p.start for p in self.parameters}
+
+    def _priors_of(self, observations: xr.Dataset) -> dict[str, Prior]:
+        """Return the priors in use; the floor's is centred on chance unless it says where."""
+        priors = {p.name: self.priors[p.name] for p in self.parameters}
+        if "floor" in priors and "mu" not in priors["floor"].parameters:
+            floor = priors["floor"]
+            centred = {"mu": float(observations["chance"]), **floor.parameters}
+            priors["floor"] = Prior(floor.distribution, **centred)
+        return priors
+
+    def _create_parameters(self, priors: dict[str, Prior], data: dict[str, Any]) -> dict[str, Any]:
+        lowest = 0.0 if self.floor == "free" else data["chance"]
+        p: dict[str, Any] = {"level": create_variable("level", priors["level"], (lowest, 1.0))}
+        p["floor"] = (
+            create_variable("floor", priors["floor"], (0.0, p["level"]))
+            if self.floor == "free"
+            else data["chance"]
+        )
+        seen = p | {"level": whole(p["level"], p["floor"], pt)}
+        for parameter in (*self.law.parameters, *self.likelihood.parameters):
+            bounds = (0.0, parameter.upper(seen, pt)) if parameter.upper else None
+            p[parameter.name] = create_variable(parameter.name, priors[parameter.name], bounds)
+        return p
+
+    # ---- evaluating ------------------------------------------------------------------------
+
+    def curve(
+        self, posterior: xr.Dataset, inputs: xr.Dataset, observations: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the mean accuracy at `inputs` for every draw of a posterior.
+
+        Parameters
+        ----------
+        posterior : xarray.Dataset
+            Draws of the parameters, dimensions (chain, draw).
+        inputs : xarray.Dataset
+            The law's inputs in their own units, along any dimension.
+        observations : xarray.Dataset
+            What the model was fitted to, which gives the centre and the chance level.
+        """
+        c = centre_of(observations)
+        x = {name: np.log(inputs[name]) - c[name] for name in self.law.inputs}
+        floor = posterior["floor"] if self.floor == "free" else observations["chance"]
+        p = {str(name): posterior[name] for name in posterior.data_vars}
+        p["level"] = whole(posterior["level"], floor, np)
+        return (floor + (1 - floor) * self.law.normalised_accuracy(p, x, c, np)).rename("curve")
+
+
+def whole(level: Any, floor: Any, xp: Any) -> Any:
+    """Return −log Q' at the centroid, in nats, from the accuracy there."""
+    return xp.log((1 - floor) / (level - floor))
+
+
+def _read_prior(name: str, entry: Any) -> Prior:
+    try:
+        return Prior.from_dict({k: v for k, v in entry.items() if k != "reason"})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"prior of {name!r} cannot be read ({error}); "
+            'it looks like: dist = "LogNormal", kwargs = { mu = -1.9, sigma = 0.7 }'
+        ) from error
+
+
+def available_models() -> list[str]:
+    """Return the names of the ready models in `models/`."""
+    return sorted(p.stem for p in resource_dir("models").glob("*.toml") if p.stem != "common")
+
+
+def load_model(model: str | Path) -> ScalingModel:
+    """Return a ready model by name, or the model of a TOML file of one's own.
+
+    What a file leaves out of the priors that all models share (level, floor, scatter, ...)
+    comes from `models/common.toml`; a file of one's own that names a ready law may give only
+    the priors that it changes.
+
+    Parameters
+    ----------
+    model : str or pathlib.Path
+        A name, such as "power_law", or the path of a `.toml` file.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or the file cannot be read as one.
+    """
+    path = Path(model)
+    if path.suffix != ".toml":
+        path = resource_dir("models") / f"{model}.toml"
+        if model not in available_models():
+            raise ModelError(f"no model {model!r}. Models: {', '.join(available_models())}")
+    spec = _read_toml(path)
+    layers = [_read_toml(resource_dir("models") / "common.toml")]
+    ready = resource_dir("models") / f"{spec.get('law')}.toml"
+    if ready.is_file() and ready != path:
+        layers.append(_read_toml(ready))
+    layers.append(spec)
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        priors = {**merged.get("priors", {}), **layer.get("priors", {})}
+        merged |= layer | {"priors": priors}
+    return ScalingModel.from_dict(merged)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"model file {path.name}: {error}") from error

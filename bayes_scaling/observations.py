@@ -1,0 +1,113 @@
+"""What a model sees of one series: scores, item counts, inputs and the centre they give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_scaling.errors import ModelError
+from bayes_scaling.laws.base import ScalingLaw
+from bayes_scaling.runs import Runs
+
+# Log of the smallest span of tokens per parameter from which a law in both can be learnt.
+_MIN_RATIO_SPREAD = np.log(1.5)
+# Words for what to do when a law's input is missing.
+_MEND = {
+    "flops": "give flops, or params and tokens",
+    "params": "add a params column (model parameters)",
+    "tokens": "add a tokens column (training tokens)",
+    "k": "select the metric 'pass@k', which keeps the number of samples k",
+}
+
+
+def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
+    """Return one series of runs as a model sees it.
+
+    Parameters
+    ----------
+    runs : Runs
+        One series: one benchmark, metric and mixture.
+    law : ScalingLaw
+        The law to be fitted; its inputs must be in the runs.
+    n_parameters : int
+        Number of sampled parameters of the whole model.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension `row`, labelled by run: `score` in [0, 1], `n_items` (0 where unknown) and
+        the law's inputs. Scalars: `chance` and the centre (`centre_<input>`, mean natural
+        logarithm; `half_range`, half the span of the first logged input).
+
+    Raises
+    ------
+    ModelError
+        If an input is missing or constant, or there are fewer runs than parameters.
+    """
+    runs.require_one_series()
+    table = runs.table
+    _check(runs, law, n_parameters)
+    inputs = {name: ("row", table[name].to_numpy(float)) for name in law.inputs}
+    logs = {name: np.log(values) for name, (_, values) in inputs.items()}
+    first = logs[law.inputs[0]]
+    return xr.Dataset(
+        {
+            **inputs,
+            "score": ("row", table["score"].to_numpy(float)),
+            "n_items": ("row", table["n_items"].fillna(0).to_numpy(float)),
+            "chance": float(table["chance"].iloc[0]),
+            **{f"centre_{name}": float(values.mean()) for name, values in logs.items()},
+            "half_range": float(np.ptp(first) / 2),
+        },
+        coords={"run": ("row", table["run"].to_numpy(str))},
+        attrs={name: str(table[name].iloc[0]) for name in ("benchmark", "metric", "mixture")},
+    )
+
+
+def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
+    table = runs.table
+    where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
+    for name in law.inputs:
+        missing = int(table[name].isna().sum())
+        if missing:
+            raise ModelError(
+                f"{where}: {law.name} needs {name!r}, missing in {missing} of {len(table)} rows; "
+                f"{_MEND[name]}"
+            )
+        if table[name].nunique() < 2:
+            raise ModelError(
+                f"{where}: all runs have the same {name!r}; {law.name} needs at least two values"
+            )
+    if law.inputs == ("params", "tokens") and _ratio_spread(table) < _MIN_RATIO_SPREAD:
+        raise ModelError(
+            f"{where}: all runs have about the same tokens per parameter, so their effects "
+            f"cannot be told apart as {law.name} does; use a law in flops, or add runs at other "
+            "ratios"
+        )
+    n_runs = table["run"].nunique()
+    if n_runs < n_parameters:
+        raise ModelError(
+            f"{where}: {n_runs} runs for the {n_parameters} parameters of {law.name}; "
+            "add runs or choose a simpler law"
+        )
+    if table["n_items"].isna().any() and table["score"].nunique() < 2:
+        raise ModelError(
+            f"{where}: every score is {table['score'].iloc[0]:g}, which tells a law nothing; "
+            "leave this series out, or give n_items"
+        )
+
+
+def _ratio_spread(table: pd.DataFrame) -> float:
+    ratios = np.log(table["tokens"] / table["params"])
+    return float(np.ptp(ratios))
+
+
+def centre_of(observations: xr.Dataset) -> dict[str, float]:
+    """Return the centre of fitted observations as the mapping `c` of a law."""
+    centre = {
+        str(name).removeprefix("centre_"): float(values)
+        for name, values in observations.data_vars.items()
+        if str(name).startswith("centre_")
+    }
+    return centre | {"half_range": float(observations["half_range"])}
