@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bayes_scaling._draft import BUDGET, PASS_AT_K, UNSPECIFIED, Draft
@@ -55,16 +54,16 @@ def _losses(draft: Draft) -> None:
 
 
 def _duplicates(draft: Draft) -> None:
-    keys = ["mixture", "run", "benchmark", "metric", "k"]
-    table = pd.DataFrame({key: draft.columns[key] for key in keys})
-    named = draft.sound("run", "benchmark", "metric", "k")
-    twice = np.flatnonzero(table.duplicated(keep=False).to_numpy(bool) & named)
+    names = ("mixture", "run", "benchmark", "metric")
+    k = np.nan_to_num(draft.numbers("k"))
+    keys = list(zip(*(draft.labels(name) for name in names), k.tolist(), strict=True))
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for i in twice:
-        groups.setdefault(tuple(table.iloc[i].fillna(0)), []).append(int(i))
-    for (_, run, benchmark, metric, k), rows in groups.items():
-        what = f"{benchmark} {f'pass@{k:g}' if metric == PASS_AT_K else metric}"
-        draft.add("error", "run", f"run {run} has {what} {len(rows)} times; keep one", rows)
+    for i in np.flatnonzero(draft.sound(*names, "k")):
+        groups.setdefault(keys[i], []).append(int(i))
+    for (_, run, benchmark, metric, at), rows in groups.items():
+        if len(rows) > 1:
+            what = f"{benchmark} {f'pass@{at:g}' if metric == PASS_AT_K else metric}"
+            draft.add("error", "run", f"run {run} has {what} {len(rows)} times; keep one", rows)
 
 
 def _one_budget_a_run(draft: Draft) -> None:

@@ -15,6 +15,12 @@ _MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
 _PASS_METRIC = re.compile(r"pass(?:@|_at_)(\d{1,9})", re.ASCII)
 
 
+def is_missing(value: object) -> bool:
+    """Tell whether a cell is empty; unlike `pandas.isna`, for any object without raising."""
+    absent = value is None or value is pd.NA or value is pd.NaT
+    return absent or (isinstance(value, float) and value != value)
+
+
 def parse_quantity(value: object) -> float:
     """Convert a number or a text such as "1.3B", "350e9", "10T" or "190M" to a float.
 
@@ -33,7 +39,7 @@ def parse_quantity(value: object) -> float:
     ValueError
         If it is anything else.
     """
-    if value is None or value is pd.NA or value is pd.NaT:
+    if is_missing(value):
         return np.nan
     if isinstance(value, str):
         return _parse_text(value.strip())

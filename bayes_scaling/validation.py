@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bayes_scaling._checks import CHECKS
 from bayes_scaling._draft import BUDGET, PASS_AT_K, UNSPECIFIED, Bools, Draft, Floats, Problem
-from bayes_scaling._quantities import has_unit, parse_quantity, split_pass_at_k
+from bayes_scaling._quantities import has_unit, is_missing, parse_quantity, split_pass_at_k
 
 LABELS = ("run", "mixture", "benchmark", "metric")
 COLUMNS = (
@@ -34,7 +34,6 @@ COLUMNS = (
     "task_loss",
 )
 
-_SORT_KEYS = ["mixture", "benchmark", "metric", "k", "flops", "run"]
 _INPUT_ONLY = ("n_correct", "stderr")  # checked against score and n_items, then left out
 _NUMBERS = (*BUDGET, "k", "score", "n_items", "chance", "task_loss", *_INPUT_ONLY)
 INPUT_COLUMNS = (*LABELS, *_NUMBERS)
@@ -164,9 +163,7 @@ def _read_labels(draft: Draft, frame: pd.DataFrame) -> None:
 
 
 def _texts(values: pd.Series) -> NDArray[Any]:
-    missing = values.isna().to_numpy(bool)
-    pairs = zip(values.tolist(), missing, strict=True)
-    return _objects("" if gone else str(value).strip() for value, gone in pairs)
+    return _objects("" if is_missing(value) else str(value).strip() for value in values.tolist())
 
 
 def _read_numbers(draft: Draft, frame: pd.DataFrame) -> None:
@@ -302,6 +299,14 @@ _DERIVED: dict[str, Callable[[Draft], None]] = {
 
 
 def _canonical(draft: Draft) -> pd.DataFrame:
-    labels = {column: draft.columns[column].astype(str) for column in LABELS}
-    table = pd.DataFrame({**draft.columns, **labels})[[*COLUMNS, *draft.losses]]
-    return table.sort_values(_SORT_KEYS, kind="stable", na_position="first", ignore_index=True)
+    order = _order(draft)
+    columns = {name: draft.columns[name][order] for name in (*COLUMNS, *draft.losses)}
+    labels = {name: pd.Series(columns[name], dtype=str) for name in LABELS}
+    return pd.DataFrame({**columns, **labels})
+
+
+def _order(draft: Draft) -> list[int]:
+    labels = [draft.labels(name) for name in ("mixture", "benchmark", "metric")]
+    k = np.nan_to_num(draft.numbers("k"), nan=0.0)
+    keys = list(zip(*labels, k, draft.numbers("flops"), draft.labels("run"), strict=True))
+    return sorted(range(len(keys)), key=keys.__getitem__)
