@@ -44,7 +44,9 @@ class Problem:
         place = [f"row {self.rows[0]}"] if self.rows else []
         place += [f"column '{self.column}'"] if self.column is not None else []
         head = f"{', '.join(place)}: " if place else ""
-        return f"{head}{self.message}{self._others()}"
+        # Names come from files of strangers: one line, and no control sequences for a terminal.
+        text = f"{head}{self.message}{self._others()}"
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
     def _others(self) -> str:
         others = self.rows[1:]

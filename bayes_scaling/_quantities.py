@@ -2,6 +2,7 @@
 
 import numbers
 import re
+import reprlib
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -44,7 +45,7 @@ def parse_quantity(value: object) -> float:
     if isinstance(value, str):
         return _parse_text(value.strip())
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real | Decimal):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{reprlib.repr(value)} is not a number")
     try:
         return float(value)
     except OverflowError as error:
@@ -58,7 +59,7 @@ def _parse_text(text: str) -> float:
         return -np.inf if text.startswith("-") else np.inf
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(f"{reprlib.repr(text)} is not a number")
     return float(match[1]) * _UNITS[match[2].lower()]
 
 

@@ -151,7 +151,7 @@ class Runs:
             If it holds an invalid table.
         """
         columns = {str(name): array.to_numpy() for name, array in ds.data_vars.items()}
-        if any(values.ndim != 1 for values in columns.values()):
+        if any(array.dims != ("row",) for array in ds.data_vars.values()):
             raise RunsError("dataset: every variable should have the one dimension 'row'")
         # No warnings: they were given when the table was first read.
         found = _sound("dataset", pd.DataFrame(columns))

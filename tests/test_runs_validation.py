@@ -288,7 +288,21 @@ def test_byte_order_mark_and_windows_line_ends(tmp_path):
     assert Runs.from_csv(path).table["run"].tolist() == ["a"]
 
 
-def test_dataset_of_another_shape():
+@pytest.mark.parametrize(
+    "variables",
+    [{"score": (("a", "b"), np.zeros((2, 2)))}, {"run": ("a", ["x"]), "score": ("b", [0.1, 0.2])}],
+)
+def test_dataset_of_another_shape(variables):
     xr = pytest.importorskip("xarray")
     with pytest.raises(RunsError, match="one dimension 'row'"):
-        Runs.from_xarray(xr.Dataset({"score": (("a", "b"), np.zeros((2, 2)))}))
+        Runs.from_xarray(xr.Dataset(variables))
+
+
+def test_messages_are_one_printable_line():
+    """Names come from files of strangers, and messages go to terminals."""
+    table = ladder(run=["a", "b", "\x1b[31mred\r\n", "d"], score="\u2028" * 10_000)
+    with pytest.raises(RunsError) as raised:
+        Runs.from_frame(table)
+    lines = str(raised.value).split("\n")
+    assert len(lines) == 3
+    assert all(line.isprintable() and len(line) < 300 for line in lines)
