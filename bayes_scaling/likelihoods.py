@@ -165,7 +165,9 @@ class StudentT(Likelihood):
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.StudentT`; see :class:`Likelihood`."""
         sd = _spread(mean, data["n_items"], p["scatter"], pt)
-        pm.StudentT("score", p["tail"], mean, sd, observed=data["observed_score"], dims="row")
+        pm.StudentT(
+            "score", nu=p["tail"], mu=mean, sigma=sd, observed=data["observed_score"], dims="row"
+        )
 
     def log_density(
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
