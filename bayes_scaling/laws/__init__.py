@@ -28,7 +28,7 @@ def get_law(name: str) -> ScalingLaw:
     names = available_laws()
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         raise ModelError(f"no law {name!r}{hint} Laws: {', '.join(names)}")
     law: ScalingLaw = importlib.import_module(f"{__name__}.{name}").LAW
     return law
