@@ -278,6 +278,7 @@ def _score_from_counts(draft: Draft, exact: Bools) -> None:
 
 def _derive_chance(draft: Draft) -> None:
     chance, benchmark = draft.numbers("chance"), draft.labels("benchmark")
+    benchmark = np.where(benchmark == "", "this benchmark", benchmark)
     unknown = np.isnan(chance) & draft.sound("chance")
     zero = unknown & np.isin(draft.labels("metric").astype(str), _ZERO_CHANCE_METRICS)
     if zero.any():
