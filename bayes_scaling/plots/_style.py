@@ -1,0 +1,57 @@
+"""Colours and typography that the figures share."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from bayes_scaling.fit import Fit
+
+# Hues of Okabe and Ito (2008), which stay apart for colour-blind readers; each band comes in a
+# light tone (90%) and a darker one (50%), so that it also survives a black-and-white printer.
+CURVE = "#08457E"
+CURVE_BANDS = {"90%": "#9CC5E6", "50%": "#3F8FC9"}
+SCORE = "#C98200"
+SCORE_BANDS = {"90%": "#FCE7BD", "50%": "#F3BC57"}
+FITTED = "#333333"
+HELD_OUT = "#D55E00"
+LEFT_OUT = "#8C8C8C"
+CEILING = "#A8508A"
+PRIOR = "#7F7F7F"
+GUIDE = "#6E6E6E"
+ALARM = "#B00020"
+
+_TYPOGRAPHY: Any = {
+    "font.size": 9.5,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "savefig.dpi": 160,
+    "figure.constrained_layout.use": True,
+}
+
+
+def style() -> AbstractContextManager[None]:
+    """Return the context in which figures are drawn; the user's settings hold outside it."""
+    return plt.rc_context(_TYPOGRAPHY)
+
+
+def heading(fit: Fit, *details: str) -> str:
+    """Return the title of a figure of one fit; it says so if the fit has not converged."""
+    seen, problems = fit.observations, fit.diagnostics.problems()
+    what = [name for name in (seen.attrs["benchmark"], seen.attrs["mixture"]) if name]
+    how = (f"{fit.model.likelihood_name} likelihood", f"{fit.model.floor} floor", *details)
+    lines = [f"{', '.join(what)}: {fit.model.law_name}", ", ".join(how)]
+    return "\n".join(lines + [f"NOT CONVERGED: {'; '.join(problems)}"] * bool(problems))
+
+
+def heading_colour(fit: Fit) -> str:
+    """Return the colour of that title: red if the fit has not converged."""
+    return ALARM if fit.diagnostics.problems() else "black"

@@ -1,0 +1,121 @@
+"""What the runs taught: each parameter's posterior beside its prior."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from arviz_stats.base import array_stats
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from bayes_scaling.errors import ModelError
+from bayes_scaling.fit import Fit
+from bayes_scaling.plots import _style
+
+_COLUMNS = 3
+_PRIOR_DRAWS = 2000
+# A prior is often far wider than the posterior. An axis shows at most so many widths of the
+# posterior's 90% interval, so that its shape can be read.
+_MOST_WIDTHS = 8.0
+# Of textbook parameters that need words.
+_MEANINGS = {"ceiling": "chance-corrected accuracy Q' at endless compute"}
+
+
+def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
+    """Plot the posterior of each parameter with its prior.
+
+    Parameters
+    ----------
+    fit : Fit
+        Any fit.
+    parameters : sequence of str, optional
+        Sampled or textbook parameters; by default all sampled ones, with the ceiling in place
+        of E, of which it is a mere function.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel a parameter. Densities are to scale, so a prior much wider than the posterior
+        lies flat along the bottom.
+
+    Raises
+    ------
+    ModelError
+        If the fit has no such parameter.
+    """
+    names = _default(fit) if parameters is None else list(parameters)
+    unknown = [name for name in names if name not in fit.posterior]
+    if unknown or not names:
+        raise ModelError(
+            f"no parameter {', '.join(unknown) or 'given'}; "
+            f"the fit has {', '.join(map(str, fit.posterior.data_vars))}"
+        )
+    prior = fit.prior(_PRIOR_DRAWS)
+    with _style.style():
+        figure, axes = _canvas(len(names))
+        for ax, name in zip(axes, names, strict=True):
+            draws = (d[name].to_numpy().ravel() for d in (fit.posterior, prior))
+            _draw(ax, *draws)
+            _name(ax, fit, name)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+        title, colour = _style.heading(fit), _style.heading_colour(fit)
+        figure.suptitle(title, color=colour, x=0.01, ha="left", size=10.5)
+    return figure
+
+
+def _default(fit: Fit) -> list[str]:
+    sampled = [p.name for p in fit.model.parameters]
+    if "ceiling" not in fit.posterior:
+        return sampled
+    return [name for name in sampled if name != "E"] + ["ceiling"]
+
+
+def _canvas(n: int) -> tuple[Figure, list[Axes]]:
+    columns = min(n, _COLUMNS)
+    rows = -(-n // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.4 * columns, 0.6 + 2.5 * rows), squeeze=False
+    )
+    for spare in axes.flat[n:]:
+        spare.remove()
+    return figure, list(axes.flat[:n])
+
+
+def _draw(ax: Axes, posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
+    low, high = np.quantile(posterior, [0.05, 0.95])
+    x, density, _ = array_stats.kde(posterior)
+    ax.fill_between(x, density, color=_style.CURVE_BANDS["90%"], lw=0)
+    ax.plot(x, density, color=_style.CURVE, lw=1.4, label="posterior")
+    ax.plot(*array_stats.kde(prior)[:2], color=_style.PRIOR, lw=1.4, ls="--", label="prior")
+    ax.plot(
+        [low, high], [0, 0], color=_style.CURVE, lw=4, solid_capstyle="butt",
+        clip_on=False, label="90% of the posterior",
+    )  # fmt: skip
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set(xlim=_span(posterior, prior), ylim=(0, None), yticks=[])
+    ax.spines["left"].set_visible(False)
+
+
+def _span(posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the ends of the axis: the posterior, and of the prior what fits."""
+    low, high = np.quantile(posterior, [0.05, 0.95])
+    room = (_MOST_WIDTHS - 1) / 2 * (high - low)
+    prior_low, prior_high = np.quantile(prior, [0.01, 0.99])
+    return (
+        min(posterior.min(), max(prior_low, low - room)),
+        max(posterior.max(), min(prior_high, high + room)),
+    )
+
+
+def _name(ax: Axes, fit: Fit, name: str) -> None:
+    sampled = {p.name: p for p in fit.model.parameters}
+    unit = sampled[name].unit if name in sampled else ""
+    meaning = sampled[name].meaning if name in sampled else _MEANINGS.get(name, "")
+    ax.set_xlabel(f"{name} ({unit})" if unit else name)
+    ax.set_title(textwrap.fill(meaning, 42), size=8.5, color=_style.GUIDE)
