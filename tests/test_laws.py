@@ -14,7 +14,7 @@ from bayes_scaling.laws import available_laws, get_law
 
 FOLDER = Path(inspect.getfile(laws)).parent
 # A centre as of a real ladder: natural logarithms of FLOPs, parameters, tokens and samples.
-CENTRE = {"flops": 46.5, "params": 20.3, "tokens": 23.3, "k": 2.2, "half_range": 4.3}
+CENTRE = {"flops": 46.5, "params": 20.3, "tokens": 23.3, "k": 2.2, "reach": 4.3}
 
 
 def loss_power_law(t, C):
@@ -69,7 +69,7 @@ def random_values(law, rng):
 
 
 def centre_of(law):
-    return {name: CENTRE[name] for name in (*law.inputs, "half_range")}
+    return {name: CENTRE[name] for name in (*law.inputs, "reach")}
 
 
 def random_inputs(law, rng, size):
@@ -174,7 +174,7 @@ def test_a_sharp_break_without_a_ceiling_changes_the_exponent_by_exponent_change
     law = get_law("broken_power_law")
     p = random_values(law, np.random.default_rng(14))
     p |= {"E": 0.0, "break_width": 0.05, "break_position": 0.0}
-    ends = [local_exponent(law, p, "flops", at=CENTRE["half_range"] * s) for s in (-1, 1)]
+    ends = [local_exponent(law, p, "flops", at=CENTRE["reach"] * s) for s in (-1, 1)]
     assert ends[1] - ends[0] == pytest.approx(p["exponent_change"], rel=1e-5)
 
 

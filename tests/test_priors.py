@@ -1,0 +1,230 @@
+"""Priors: draws follow the distributions stated in models/*.toml, and numbers are data."""
+
+import tomllib
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+import scipy.stats
+from pymc_extras.prior import Prior
+
+from bayes_scaling import fit_runs, sampling
+from bayes_scaling._resources import resource_dir
+from bayes_scaling.errors import ModelError
+from bayes_scaling.model import load_model
+from bayes_scaling.priors import ProbitInterval, create_variable, hyperparameters
+from bayes_scaling.sampling import sample_prior
+
+SCIPY = {
+    "Uniform": lambda lower, upper: scipy.stats.uniform(lower, upper - lower),
+    "Normal": lambda mu, sigma: scipy.stats.norm(mu, sigma),
+    "LogNormal": lambda mu, sigma: scipy.stats.lognorm(sigma, scale=np.exp(mu)),
+    "Exponential": lambda lam: scipy.stats.expon(scale=1 / lam),
+    "Beta": lambda alpha, beta: scipy.stats.beta(alpha, beta),
+    "Gamma": lambda alpha, beta: scipy.stats.gamma(alpha, scale=1 / beta),
+}
+
+
+def stated(law):
+    """Return the priors of models/<law>.toml as SciPy distributions, by name."""
+    files = [resource_dir("models") / f"{name}.toml" for name in ("common", law)]
+    priors = {}
+    for path in files:
+        priors |= tomllib.loads(path.read_text(encoding="utf-8"))["priors"]
+    return {
+        name: lambda entry=entry, **extra: SCIPY[entry["dist"]](**extra, **entry["kwargs"])
+        for name, entry in priors.items()
+    }
+
+
+def place(distribution, values, lower=-np.inf, upper=np.inf):
+    """Return each draw's place in its truncated distribution: uniform if it follows it."""
+    low, high = distribution.cdf(lower), distribution.cdf(upper)
+    return (distribution.cdf(values) - low) / (high - low)
+
+
+def assert_uniform(places):
+    # One in 10,000 by chance for each; with fixed seeds it either holds or does not.
+    assert scipy.stats.kstest(places, "uniform").pvalue > 1e-4
+
+
+def prior_draws(model, runs, draws=4000):
+    settled, seen = model.prepare(runs)
+    prior = sample_prior(settled, seen, draws=draws, seed=5)
+    return {str(name): values.to_numpy().ravel() for name, values in prior.items()}
+
+
+@pytest.mark.slow
+def test_prior_draws_of_a_law_with_ceiling(arc_easy):
+    drawn, expected = (
+        prior_draws(load_model("power_law_ceiling"), arc_easy),
+        stated("power_law_ceiling"),
+    )
+    level, floor, E = drawn["level"], drawn["floor"], drawn["E"]
+    whole = np.log((1 - floor) / (level - floor))  # -log Q' at the centroid bounds E
+    assert_uniform(place(expected["level"](), level))
+    assert_uniform(place(expected["floor"](mu=0.25), floor, 0, level))
+    assert_uniform(place(expected["E"](), E, 0, whole))
+    for name in ("exponent", "scatter"):
+        assert_uniform(place(expected[name](), drawn[name]))
+    assert (floor > 0).all()
+    assert (floor < level).all()
+    assert (whole > E).all()
+    assert np.allclose(drawn["ceiling"], np.exp(-E))
+
+
+@pytest.mark.slow
+def test_prior_draws_of_the_other_families(all_ratios, humaneval):
+    model = load_model("params_tokens").with_options(likelihood="student_t", floor="fixed")
+    drawn, expected = prior_draws(model, all_ratios), stated("params_tokens")
+    assert_uniform(place(expected["level"](), drawn["level"], 0.25, 1))
+    for name in ("params_share", "alpha", "beta", "scatter", "tail"):
+        assert_uniform(place(expected[name](), drawn[name]))
+    assert "floor" not in drawn
+    drawn, expected = prior_draws(load_model("pass_at_k"), humaneval), stated("pass_at_k")
+    assert_uniform(place(expected["floor"](mu=0.0), drawn["floor"], 0, drawn["level"]))
+    for name in ("compute_slope", "samples_slope", "delta", "run_share"):
+        assert_uniform(place(expected[name](), drawn[name]))
+
+
+@pytest.mark.slow
+def test_the_broken_law_scales_its_break_by_the_fitted_range(arc_easy):
+    drawn, expected = (
+        prior_draws(load_model("broken_power_law"), arc_easy),
+        stated("broken_power_law"),
+    )
+    for name in ("exponent_change", "break_position", "break_width"):
+        assert_uniform(place(expected[name](), drawn[name]))
+    logs = np.log(arc_easy.table["flops"])
+    reach = np.abs(logs - logs.mean()).max()
+    place_of_break = (drawn["log_d1"] - logs.mean()) / reach
+    assert np.allclose(place_of_break, drawn["break_position"])
+
+
+# ---- the transform -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def transform():
+    """Return the forward, backward and log derivative functions on (0.2, 0.7)."""
+    inputs = (pt.constant(0.2), pt.constant(0.7))
+    one = ProbitInterval()
+    # As a PyTensor op a random variable's bounds come last, after its other inputs.
+    return {
+        name: lambda v, name=name: np.array(
+            getattr(one, name)(pt.constant(np.asarray(v, float)), None, *inputs).eval(
+                mode="FAST_COMPILE"
+            )
+        )
+        for name in ("forward", "backward", "log_jac_det")
+    }
+
+
+def test_forward_is_the_normal_quantile_of_the_place(transform):
+    values = np.array([0.2001, 0.3, 0.45, 0.6999])
+    expected = scipy.stats.norm.ppf((values - 0.2) / 0.5)
+    np.testing.assert_allclose(transform["forward"](values), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_backward_undoes_forward(transform):
+    values = np.linspace(0.201, 0.699, 11)
+    np.testing.assert_allclose(transform["backward"](transform["forward"](values)), values)
+
+
+def test_jacobian_is_the_numerical_derivative(transform):
+    at, step = np.linspace(-4, 4, 17), 1e-5
+    rise = transform["backward"](at + step) - transform["backward"](at - step)
+    np.testing.assert_allclose(
+        transform["log_jac_det"](at), np.log(rise / (2 * step)), atol=1e-5, rtol=1e-6
+    )
+
+
+def test_backward_stays_in_the_interval_far_out(transform):
+    values = transform["backward"](np.array([-50.0, -10.0, 10.0, 50.0]))
+    assert (values >= 0.2).all()
+    assert (values <= 0.7).all()
+    # The lower end, where floors and E pile up, keeps its resolution.
+    near = transform["backward"](np.array([-9.0, -8.0]))
+    assert 0.2 <= near[0] <= near[1]
+
+
+# ---- variables -----------------------------------------------------------------------------------
+
+
+def test_hyperparameters_are_data_of_the_model():
+    with pm.Model() as model:
+        create_variable("alpha", Prior("Normal", mu=1.5, sigma=0.3))
+    assert {data.name for data in model.data_vars} == {"alpha_mu", "alpha_sigma"}
+    with model:
+        assert float(np.mean(pm.draw(model["alpha"], 2000, random_seed=1))) == pytest.approx(
+            1.5, abs=0.05
+        )
+        pm.set_data({"alpha_mu": -3.0})
+        moved = pm.draw(model["alpha"], 2000, random_seed=1)
+    assert float(np.mean(moved)) == pytest.approx(-3.0, abs=0.05)
+
+
+def test_a_prior_on_a_prior_is_refused():
+    nested = Prior("LogNormal", mu=Prior("Normal", mu=0, sigma=1), sigma=1)
+    with pytest.raises(ModelError, match=r"prior of 'exponent': mu is Prior, not a number"):
+        hyperparameters("exponent", nested)
+
+
+@pytest.mark.parametrize("value", [True, np.array([1.0, 2.0])])
+def test_hyperparameters_are_plain_numbers(value):
+    with pytest.raises(ModelError, match="prior of 'alpha': sigma is"):
+        hyperparameters("alpha", Prior("Normal", mu=0.0, sigma=value))
+
+
+# ---- priors of one's own -------------------------------------------------------------------------
+
+
+TIGHT = Prior("LogNormal", mu=float(np.log(0.30)), sigma=0.01)
+OWN_FILE = """
+law = "power_law"
+[priors.exponent]
+dist = "LogNormal"
+kwargs = { mu = -1.2039728043259361, sigma = 0.01 }
+reason = "Known to be 0.30 for the sake of a test."
+"""
+
+
+def exponent_draws(fit_or_prior):
+    return fit_or_prior["exponent"].to_numpy().ravel()
+
+
+@pytest.mark.slow
+def test_a_prior_changed_from_python_or_a_file_changes_the_posterior(
+    arc_easy, power_law_fit, tmp_path
+):
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN_FILE, encoding="utf-8")
+    programs = len(sampling._compiled)
+    from_python = fit_runs(arc_easy, load_model("power_law").with_priors(exponent=TIGHT))
+    from_file = fit_runs(arc_easy, str(path))
+    assert len(sampling._compiled) == programs, "a changed number must not compile again"
+    # The data alone say about 0.16; a prior of 0.30 ± 0.003 holds against them.
+    assert exponent_draws(power_law_fit.posterior).mean() < 0.25
+    assert exponent_draws(from_python.posterior).mean() > 0.28
+    np.testing.assert_allclose(
+        exponent_draws(from_file.posterior), exponent_draws(from_python.posterior), rtol=1e-9
+    )
+    prior = exponent_draws(from_file.prior(2000))
+    assert_uniform(place(scipy.stats.lognorm(0.01, scale=0.30), prior))
+
+
+@pytest.mark.slow
+def test_a_floor_prior_may_say_where_it_is_centred(arc_easy):
+    model = load_model("power_law").with_priors(floor=Prior("Normal", mu=0.1, sigma=0.001))
+    floors = prior_draws(model, arc_easy, 500)["floor"]
+    assert np.median(floors) == pytest.approx(0.1, abs=0.001)
+
+
+@pytest.mark.slow
+def test_another_family_of_prior_is_another_program(arc_easy, power_law_fit):
+    settled, _ = load_model("power_law").prepare(arc_easy)
+    half_normal = settled.with_priors(exponent=Prior("HalfNormal", sigma=0.3))
+    assert settled.structure() in sampling._compiled
+    assert half_normal.structure() != settled.structure()
+    assert settled.with_priors(exponent=TIGHT).structure() == settled.structure()
