@@ -7,6 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bayes_scaling.errors import printable
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Level = Literal["error", "warning"]
@@ -44,9 +46,7 @@ class Problem:
         place = [f"row {self.rows[0]}"] if self.rows else []
         place += [f"column '{self.column}'"] if self.column is not None else []
         head = f"{', '.join(place)}: " if place else ""
-        # Names come from files of strangers: one line, and no control sequences for a terminal.
-        text = f"{head}{self.message}{self._others()}"
-        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        return printable(f"{head}{self.message}{self._others()}")
 
     def _others(self) -> str:
         others = self.rows[1:]

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bayes_scaling.errors import printable
+
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbgt]?)", re.ASCII | re.I)
 _MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "null", "none"})
@@ -105,4 +107,4 @@ def short_list(names: Iterable[str], most: int = 8) -> str:
     """Return the names in order, the first `most` in full."""
     names = sorted(set(names))
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return printable(", ".join(names[:most]) + more)

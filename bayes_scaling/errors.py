@@ -6,6 +6,11 @@ from pathlib import Path
 PACKAGE = (str(Path(__file__).resolve().parent),)
 
 
+def printable(text: str) -> str:
+    """Escape what cannot be printed: texts come from files of strangers and go to terminals."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class BayesScalingError(ValueError):
     """Base of every error that the package raises on purpose."""
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bayes_scaling._checks import CHECKS
 from bayes_scaling._draft import BUDGET, PASS_AT_K, UNSPECIFIED, Bools, Draft, Floats, Problem
 from bayes_scaling._quantities import has_unit, is_missing, parse_quantity, split_pass_at_k
+from bayes_scaling.errors import printable
 
 LABELS = ("run", "mixture", "benchmark", "metric")
 COLUMNS = (
@@ -99,7 +100,7 @@ def examine(frame: pd.DataFrame) -> Examination:
 
 
 def _start(frame: pd.DataFrame) -> tuple[Draft, pd.DataFrame]:
-    frame = frame.set_axis([str(name).strip() for name in frame.columns], axis=1)
+    frame = clean_columns(frame)
     rows = list(frame.index) if frame.index.is_unique else range(len(frame))
     draft = Draft(_objects(rows), kind="columns")
     twice = frame.columns.duplicated()
@@ -117,6 +118,11 @@ def _start(frame: pd.DataFrame) -> tuple[Draft, pd.DataFrame]:
             draft.add("error", name, "files cannot hold this name; use letters, digits, _ . + -")
     _note_unknown_columns(draft, frame.columns)
     return draft, frame
+
+
+def clean_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make column names printable texts without blanks around them."""
+    return frame.set_axis([printable(str(name).strip()) for name in frame.columns], axis=1)
 
 
 def _objects(values: Iterable[Any]) -> NDArray[Any]:

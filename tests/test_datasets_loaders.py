@@ -286,7 +286,7 @@ def test_lm_eval_stderr_against_the_counts(tmp_path):
     [
         ([], "has no 'results'"),
         ({}, "has no 'results'"),
-        ({"results": {"a": 1}}, "'results' of a is not an object"),
+        ({"results": {"a": 1}}, "'results' of 'a' is not an object"),
         ({"results": {}}, "holds no accuracy"),
         ({"results": {"sciq": {"acc,none": "high"}}}, "column 'score': 'high' is not a number"),
         ({"results": {"sciq": {"acc,none": 53.0}}}, "looks like percent"),

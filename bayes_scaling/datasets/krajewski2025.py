@@ -46,7 +46,7 @@ def _with_task_loss(scores: pd.DataFrame) -> pd.DataFrame:
     losses = scores[is_loss].set_index(keys)["score"]
     if losses.index.has_duplicates:
         run, benchmark = losses.index[losses.index.duplicated()][0]
-        raise RunsError(f"run {run} has {_TASK_LOSS} of {benchmark} more than once; keep one")
+        raise RunsError(f"run {run} has {_TASK_LOSS} of {benchmark!r} more than once; keep one")
     scores = scores[~is_loss]
     found = losses.reindex(pd.MultiIndex.from_frame(scores[keys]))
     return scores.assign(task_loss=found.to_numpy())

@@ -99,8 +99,7 @@ def _run_of(path: Path, root: Path, runs: set[str]) -> str:
     names = [*_model_names(read_json(path)), *folders, path.stem]
     found = next((name for name in names if name in runs), None)
     if found is None:
-        tried = ", ".join(dict.fromkeys(names))
-        raise RunsError(f"{path}: none of its names ({tried}) is a run of the table")
+        raise RunsError(f"{path}: none of its names ({short_list(names)}) is a run of the table")
     return found
 
 
@@ -132,7 +131,7 @@ class _Reader:
             raise RunsError(f"{path}: has no 'results'; is it of lm-evaluation-harness v0.4?")
         for task, metrics in results.items():
             if not isinstance(metrics, dict):
-                raise RunsError(f"{path}: 'results' of {task} is not an object of metrics")
+                raise RunsError(f"{path}: 'results' of {task!r} is not an object of metrics")
             yield from self._task(run, path, content, task.strip(), metrics)
 
     def _task(

@@ -10,7 +10,7 @@ from bayes_scaling._files import read_csv, read_parquet
 from bayes_scaling.datasets.benchmarks import fill_known
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
-from bayes_scaling.validation import INPUT_COLUMNS
+from bayes_scaling.validation import INPUT_COLUMNS, clean_columns
 
 
 def load_csv(path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any) -> Runs:
@@ -73,7 +73,7 @@ def prepare(
     RunsError
         If `columns` names a column that the table lacks, or `defaults` one that runs lack.
     """
-    table = table.set_axis([str(name).strip() for name in table.columns], axis=1)
+    table = clean_columns(table)
     absent = [name for name in columns or {} if name not in table]
     if absent:
         have = ", ".join(table.columns)
