@@ -57,6 +57,12 @@ class Fit:
         """Divergences, R-hat and effective sample sizes."""
         return diagnose(self.posterior, self.sample_stats)
 
+    @cached_property
+    def _fitted_curve(self) -> xr.DataArray:
+        seen = self.observations
+        rng = forecasting.generator(b"curve", self.seed)
+        return self.model.curve(self.posterior, seen, seen, rng).transpose("chain", "draw", "row")
+
     def describe(self) -> str:
         """Return in one line what was fitted to what, and whether it converged."""
         seen = self.observations
@@ -88,18 +94,19 @@ class Fit:
         return table
 
     def parameters(self) -> pd.DataFrame:
-        """Return mean, sd and 90% interval of every parameter, sampled and textbook."""
+        """Return mean, sd and 90% interval of every scalar parameter, sampled and textbook."""
         dims = ("chain", "draw")
-        low, high = (self.posterior.quantile(q, dim=dims) for q in (0.05, 0.95))
+        scalars = self.posterior[[k for k, v in self.posterior.items() if v.ndim == 2]]
+        low, high = (scalars.quantile(q, dim=dims) for q in (0.05, 0.95))
         columns = {
-            "mean": self.posterior.mean(dims),
-            "sd": self.posterior.std(dims, ddof=1),
+            "mean": scalars.mean(dims),
+            "sd": scalars.std(dims, ddof=1),
             "q05": low,
             "q95": high,
         }
         return pd.DataFrame(
             {
-                name: {str(v): float(values[v]) for v in self.posterior.data_vars}
+                name: {str(v): float(values[v]) for v in scalars.data_vars}
                 for name, values in columns.items()
             }
         )
@@ -186,7 +193,7 @@ class Fit:
         Dimensions (chain, draw) and `row`, or `run` where a run's rows are dependent.
         """
         seen = self.observations
-        curve = self.model.curve(self.posterior, seen, seen)
+        curve = self._fitted_curve
         density = self.model.likelihood.log_density(
             seen["score"], seen["n_items"], curve, self.posterior
         )
@@ -199,7 +206,7 @@ class Fit:
         observed_data, constant_data.
         """
         seen = self.observations
-        curve = self.model.curve(self.posterior, seen, seen).transpose("chain", "draw", "row")
+        curve = self._fitted_curve
         rng = forecasting.generator(b"posterior_predictive", self.seed)
         replicated = self.model.likelihood.draw(seen["n_items"], curve, self.posterior, rng)
         return xr.DataTree.from_dict(

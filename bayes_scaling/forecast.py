@@ -52,6 +52,8 @@ def budgets(
     if "flops" not in columns and {"params", "tokens"} <= set(columns):
         columns["flops"] = 6.0 * columns["params"] * columns["tokens"]
     for name, values in columns.items():
+        if not values.size:
+            raise ModelError(f"forecast: {name} is empty; give at least one budget")
         if not (np.isfinite(values) & (values > 0)).all():
             raise ModelError(f"forecast: {name} must be positive and finite, got {values.tolist()}")
     try:
@@ -109,7 +111,8 @@ def forecast(
             "give them, or tokens_per_param beside flops"
         )
     items = _items(inputs, observations, n_items)
-    curve = model.curve(posterior, inputs, observations).transpose("chain", "draw", "budget")
+    curve = model.curve(posterior, inputs, observations, generator(b"curve", seed))
+    curve = curve.transpose("chain", "draw", "budget")
     scores = [
         model.likelihood.draw(items.isel(budget=i), curve.isel(budget=i), posterior, rng)
         for i, rng in enumerate(_generators(inputs, seed))
@@ -128,7 +131,10 @@ def _items(
 ) -> xr.DataArray:
     if n_items is None:
         n_items = float(observations["n_items"].median())
-    values = np.broadcast_to(np.asarray(n_items, float), (inputs.sizes["budget"],))
+    given, size = np.asarray(n_items, float), inputs.sizes["budget"]
+    if given.ndim and given.size not in (1, size):
+        raise ModelError(f"forecast: lengths differ ({size} budgets, n_items {given.size})")
+    values = np.broadcast_to(given, (size,))
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ModelError(f"forecast: n_items must be 0 or more, got {np.unique(values).tolist()}")
     return xr.DataArray(np.round(values), dims="budget", coords={"budget": inputs["budget"]})

@@ -13,13 +13,13 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
-from pymc_extras.prior import Prior
+from pymc_extras.prior import Prior, UnsupportedDistributionError
 
 from bayes_scaling._resources import resource_dir
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
 from bayes_scaling.laws.base import Parameter, ScalingLaw
-from bayes_scaling.likelihoods import Likelihood, get_likelihood
+from bayes_scaling.likelihoods import SCATTER_PARAMETERS, Likelihood, get_likelihood
 from bayes_scaling.observations import centre_of, observe
 from bayes_scaling.priors import create_variable, hyperparameters
 from bayes_scaling.runs import Runs
@@ -68,6 +68,15 @@ class ScalingModel:
         missing = [p.name for p in self.law.parameters if p.name not in self.priors]
         if missing:
             raise ModelError(f"{self.law_name}: no prior for {', '.join(missing)}")
+        known = [p.name for p in (LEVEL, FLOOR, *self.law.parameters, *SCATTER_PARAMETERS)]
+        unknown = sorted(set(self.priors) - set(known))
+        if unknown:
+            raise ModelError(
+                f"{self.law_name} has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
+            )
+        for name, prior in self.priors.items():
+            if not isinstance(prior, Prior):
+                raise ModelError(f"prior of {name!r}: {prior!r} is not a pymc_extras Prior")
 
     @cached_property
     def law(self) -> ScalingLaw:
@@ -84,12 +93,6 @@ class ScalingModel:
         ModelError
             If a name is not one of the model's parameters.
         """
-        unknown = sorted(set(priors) - set(self.priors))
-        if unknown:
-            raise ModelError(
-                f"{self.law_name} has no parameter {', '.join(unknown)}; "
-                f"it has {', '.join(self.priors)}"
-            )
         reasons = {k: v for k, v in self.reasons.items() if k not in priors}
         return replace(self, priors={**self.priors, **priors}, reasons=reasons)
 
@@ -122,6 +125,8 @@ class ScalingModel:
         ModelError
             If a field is unknown, or a prior cannot be read.
         """
+        if not isinstance(spec, Mapping) or not isinstance(spec.get("priors", {}), Mapping):
+            raise ModelError("model file: fields and priors must be tables of names")
         unknown = sorted(set(spec) - {"law", "likelihood", "floor", "priors"})
         if unknown or "law" not in spec:
             raise ModelError(
@@ -193,8 +198,7 @@ class ScalingModel:
     def _observed(self, observations: xr.Dataset) -> dict[str, Any]:
         centre = centre_of(observations)
         numbers: dict[str, Any] = {f"centre_{name}": value for name, value in centre.items()}
-        for name in self.law.inputs:
-            numbers[f"log_{name}"] = np.log(observations[name].to_numpy()) - centre[name]
+        numbers |= {f"x_{k}": v.to_numpy() for k, v in self._inputs(observations, centre).items()}
         score, n_items = observations["score"].to_numpy(), observations["n_items"].to_numpy()
         numbers |= {"observed_score": score, "n_items": n_items}
         numbers["n_correct"] = np.round(score * n_items)
@@ -208,10 +212,12 @@ class ScalingModel:
     def build(self, observations: xr.Dataset) -> pm.Model:
         """Return the PyMC model of a settled model (see :meth:`prepare`)."""
         priors = self._priors_of(observations)
-        with pm.Model(coords={"row": np.arange(observations.sizes["row"])}) as model:
+        coords = {p.dims[0]: np.arange(p.size) for p in self.parameters if p.size}
+        coords["row"] = np.arange(observations.sizes["row"])
+        with pm.Model(coords=coords) as model:
             data = {k: pm.Data(k, value) for k, value in self._observed(observations).items()}
             p = self._create_parameters(priors, data)
-            x = {name: data[f"log_{name}"] for name in self.law.inputs}
+            x = {k.removeprefix("x_"): v for k, v in data.items() if k.startswith("x_")}
             c = {name.removeprefix("centre_"): data[name] for name in data if "centre_" in name}
             law_values = p | {"level": whole(p["level"], p["floor"], pt)}
             quality = self.law.normalised_accuracy(law_values, x, c, pt)
@@ -220,9 +226,14 @@ class ScalingModel:
                 pm.Deterministic(name, value)
         return model
 
-    def starts(self) -> dict[str, float]:
+    def starts(self) -> dict[str, Any]:
         """Return where the chains start, before jitter."""
-        return {p.name: p.start for p in self.parameters}
+        return {p.name: np.full(p.size, p.start) if p.size else p.start for p in self.parameters}
+
+    def _inputs(self, inputs: xr.Dataset, centre: Mapping[str, float]) -> dict[str, xr.DataArray]:
+        """Return the centred logarithms of the inputs, and what the law makes of them."""
+        x = {name: np.log(inputs[name]) - centre[name] for name in self.law.inputs}
+        return x | self.law.features(x, centre)
 
     def _priors_of(self, observations: xr.Dataset) -> dict[str, Prior]:
         """Return the priors in use; the floor's is centred on chance unless it says where."""
@@ -244,13 +255,18 @@ class ScalingModel:
         seen = p | {"level": whole(p["level"], p["floor"], pt)}
         for parameter in (*self.law.parameters, *self.likelihood.parameters):
             bounds = (0.0, parameter.upper(seen, pt)) if parameter.upper else None
-            p[parameter.name] = create_variable(parameter.name, priors[parameter.name], bounds)
+            prior = priors[parameter.name]
+            p[parameter.name] = create_variable(parameter.name, prior, bounds, parameter.dims)
         return p
 
     # ---- evaluating ------------------------------------------------------------------------
 
     def curve(
-        self, posterior: xr.Dataset, inputs: xr.Dataset, observations: xr.Dataset
+        self,
+        posterior: xr.Dataset,
+        inputs: xr.Dataset,
+        observations: xr.Dataset,
+        rng: np.random.Generator,
     ) -> xr.DataArray:
         """Return the mean accuracy at `inputs` for every draw of a posterior.
 
@@ -262,12 +278,15 @@ class ScalingModel:
             The law's inputs in their own units, along any dimension.
         observations : xarray.Dataset
             What the model was fitted to, which gives the centre and the chance level.
+        rng : numpy.random.Generator
+            For a law whose curve goes on at random beyond the fitted range.
         """
         c = centre_of(observations)
-        x = {name: np.log(inputs[name]) - c[name] for name in self.law.inputs}
+        x = self._inputs(inputs, c)
         floor = posterior["floor"] if self.floor == "free" else observations["chance"]
         p = {str(name): posterior[name] for name in posterior.data_vars}
         p["level"] = whole(posterior["level"], floor, np)
+        p = self.law.beyond(p, x, c, rng)
         return (floor + (1 - floor) * self.law.normalised_accuracy(p, x, c, np)).rename("curve")
 
 
@@ -279,7 +298,10 @@ def whole(level: Any, floor: Any, xp: Any) -> Any:
 def _read_prior(name: str, entry: Any) -> Prior:
     try:
         return Prior.from_dict({k: v for k, v in entry.items() if k != "reason"})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, AttributeError),
+        UnsupportedDistributionError,
+    ) as error:
         raise ModelError(
             f"prior of {name!r} cannot be read ({error}); "
             'it looks like: dist = "LogNormal", kwargs = { mu = -1.9, sigma = 0.7 }'

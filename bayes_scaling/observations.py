@@ -38,7 +38,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
     xarray.Dataset
         Dimension `row`, labelled by run: `score` in [0, 1], `n_items` (0 where unknown) and
         the law's inputs. Scalars: `chance` and the centre (`centre_<input>`, mean natural
-        logarithm; `half_range`, half the span of the first logged input).
+        logarithm; `reach`, distance of the farthest run from it in the first logged input).
 
     Raises
     ------
@@ -58,7 +58,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
             "n_items": ("row", table["n_items"].fillna(0).to_numpy(float)),
             "chance": float(table["chance"].iloc[0]),
             **{f"centre_{name}": float(values.mean()) for name, values in logs.items()},
-            "half_range": float(np.ptp(first) / 2),
+            "reach": float(np.abs(first - first.mean()).max()),
         },
         coords={"run": ("row", table["run"].to_numpy(str))},
         attrs={name: str(table[name].iloc[0]) for name in ("benchmark", "metric", "mixture")},
@@ -110,4 +110,4 @@ def centre_of(observations: xr.Dataset) -> dict[str, float]:
         for name, values in observations.data_vars.items()
         if str(name).startswith("centre_")
     }
-    return centre | {"half_range": float(observations["half_range"])}
+    return centre | {"reach": float(observations["reach"])}

@@ -58,7 +58,12 @@ def hyperparameters(name: str, prior: Prior) -> dict[str, float]:
     return values
 
 
-def create_variable(name: str, prior: Prior, bounds: tuple[Any, Any] | None = None) -> Any:
+def create_variable(
+    name: str,
+    prior: Prior,
+    bounds: tuple[Any, Any] | None = None,
+    dims: tuple[str, ...] = (),
+) -> Any:
     """Create the variable `name` in the model on the stack, truncated to `bounds` if given.
 
     Hyperparameters enter as `pm.Data`, so that one compiled model serves every prior of the
@@ -69,7 +74,7 @@ def create_variable(name: str, prior: Prior, bounds: tuple[Any, Any] | None = No
         for key, value in zip(prior.parameters, hyperparameters(name, prior).values(), strict=True)
     }
     if bounds is None:
-        return Prior(prior.distribution, **data).create_variable(name)
+        return prior.pymc_distribution(name, **data, dims=dims or None)
     base = prior.pymc_distribution.dist(**data)
     return pm.Truncated(
         name, base, lower=bounds[0], upper=bounds[1], default_transform=ProbitInterval()

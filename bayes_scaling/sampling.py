@@ -40,7 +40,7 @@ def sample_posterior(
     chains: int = 4,
     cores: int | None = None,
     seed: int = 0,
-    target_accept: float = 0.95,
+    target_accept: float = 0.99,
     progress: bool = False,
     on_progress: Callable[..., None] | None = None,
 ) -> tuple[xr.Dataset, xr.Dataset]:

@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import xarray as xr
+
 # A law is written once and evaluated on PyTensor variables inside a model and on
 # labelled xarray arrays in a forecast; both understand arithmetic and `xp.exp`, `xp.log`.
 Array = Any
@@ -30,6 +33,8 @@ class Parameter:
         do not depend on which series a process happened to compile first.
     upper : callable, optional
         Upper bound given the parameters that come before it, `upper(values, xp)`.
+    size : int
+        Number of elements of a vector, along dimension `<name>_knot`; 0 for a scalar.
     """
 
     name: str
@@ -37,6 +42,12 @@ class Parameter:
     unit: str
     start: float
     upper: Callable[[Values, Any], Array] | None = None
+    size: int = 0
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of the parameter itself."""
+        return (f"{self.name}_knot",) if self.size else ()
 
 
 class ScalingLaw(ABC):
@@ -80,10 +91,31 @@ class ScalingLaw(ABC):
         x : mapping
             Centred natural logarithms of the inputs, e.g. ``x["flops"] = ln C − c["flops"]``.
         c : mapping
-            The centre: mean of each logged input, and ``"half_range"`` of the first one.
+            The centre: mean of each logged input, and ``"reach"``, the distance of the farthest fitted
+            run from the centroid in the first one.
         xp : module
             `pytensor.tensor` or `numpy`.
         """
+
+    def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
+        """Return further known inputs that the law computes from its own; none by default.
+
+        They join `x` in :meth:`normalised_accuracy`, in a model as data.
+        """
+        return {}
+
+    def beyond(
+        self,
+        p: Mapping[str, xr.DataArray],
+        x: Mapping[str, xr.DataArray],
+        c: Values,
+        rng: np.random.Generator,
+    ) -> dict[str, xr.DataArray]:
+        """Return the parameters, with what the fitted runs cannot have settled drawn.
+
+        A law whose curve goes on at random beyond the fitted range draws that part here.
+        """
+        return dict(p)
 
     @abstractmethod
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:

@@ -27,8 +27,8 @@ class BrokenPowerLaw(ScalingLaw):
         ),
         Parameter(
             "break_position",
-            "place of the break: 0 the middle of the fitted runs, ±1 their ends",
-            "half ranges of log C",
+            "place of the break: 0 the centroid of the fitted runs, 1 the farthest of them",
+            "reaches of log C",
             start=0.0,
         ),
         Parameter("break_width", "width f1 of the break", "log FLOPs", start=0.7),
@@ -47,7 +47,7 @@ class BrokenPowerLaw(ScalingLaw):
 
         `log_b` and `log_d1` are natural logarithms: b itself overflows where c0 is large.
         """
-        log_d1 = c["flops"] + p["break_position"] * c["half_range"]
+        log_d1 = c["flops"] + p["break_position"] * c["reach"]
         c1 = _c1(p, c, xp)
         mean_exponent = _local_alpha(p) - c1 * _bend_slope(p, c, xp)
         return {
@@ -63,13 +63,13 @@ class BrokenPowerLaw(ScalingLaw):
 
 def _bend(x: Array, p: Values, c: Values, xp: Any) -> Array:
     """Return the even bend f·log(2 cosh((x − d)/2f)): slope −1/2 before the break, 1/2 after."""
-    u = (x - p["break_position"] * c["half_range"]) / p["break_width"]
+    u = (x - p["break_position"] * c["reach"]) / p["break_width"]
     return p["break_width"] * xp.logaddexp(u / 2, -u / 2)
 
 
 def _bend_slope(p: Values, c: Values, xp: Any) -> Array:
     """Return the slope of the bend at the centroid, which the local exponent already holds."""
-    return -xp.tanh(p["break_position"] * c["half_range"] / (2 * p["break_width"])) / 2
+    return -xp.tanh(p["break_position"] * c["reach"] / (2 * p["break_width"])) / 2
 
 
 def _local_alpha(p: Values) -> Array:
@@ -84,7 +84,7 @@ def _c1(p: Values, c: Values, xp: Any) -> Array:
     def share(x: Array) -> Array:
         return 1 / (1 + p["E"] / (reducible * xp.exp(-alpha * x)))
 
-    by_ceiling = alpha * (share(c["half_range"]) - share(-c["half_range"]))
+    by_ceiling = alpha * (share(c["reach"]) - share(-c["reach"]))
     return p["exponent_change"] - by_ceiling
 
 

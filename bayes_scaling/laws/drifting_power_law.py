@@ -1,0 +1,114 @@
+"""A direct power law whose exponent drifts with compute: structural error as a parameter."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_scaling.laws.base import EXPONENT, Array, Parameter, ScalingLaw, Values
+
+# A ladder over four decades of compute gets a knot every third of a decade.
+_KNOTS = 12
+_WIDTH = 2 / _KNOTS  # spacing of the knots in reaches
+_PLACES = -1 + _WIDTH * (np.arange(_KNOTS) + 0.5)
+
+
+def _ramps(u: Any) -> Any:
+    """Return what a unit step of the exponent at each knot adds at u, in reaches."""
+    return np.clip(np.asarray(u)[..., None] - _PLACES, 0, None)
+
+
+def _line_and_rotation() -> tuple[Any, Any]:
+    """Split the random walk into its straight line and its bends, largest bend first.
+
+    Runs settle the straight line far better than any single step, and a few broad bends far
+    better than the rest; taking the line out and rotating the steps to those bends leaves
+    coordinates that the posterior hardly correlates. A rotation keeps them standard normal.
+    """
+    u = np.linspace(-1, 1, 201)
+    line = np.column_stack([np.ones_like(u), u])
+    coefficients = np.linalg.lstsq(line, _ramps(u), rcond=None)[0]
+    bends = _ramps(u) - line @ coefficients
+    return coefficients, np.linalg.svd(bends)[2].T
+
+
+_LINE, _ROTATION = _line_and_rotation()
+_END_SLOPE = (1 - _LINE[1]) @ _ROTATION
+
+
+class DriftingPowerLaw(ScalingLaw):
+    """log(−log Q') = z(log C), a straight line plus an integrated Wiener process in log C.
+
+    The local exponent −z′ drifts as a random walk with standard deviation τ·sqrt(Δ log C), in
+    steps at evenly spaced knots, round its mean over the fitted range. Beyond the fitted runs
+    the walk goes on, so that intervals widen with the distance of extrapolation at a rate
+    that the runs themselves show.
+    """
+
+    name = "drifting_power_law"
+    equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
+    source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
+    parameters = (
+        EXPONENT,
+        Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.02),
+        Parameter("drift", "bends of the random walk, in standard units", "", 0.0, size=_KNOTS),
+    )
+
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q'; see :class:`ScalingLaw`."""
+        drifted = p["tau"] * x["drift_basis"].dot(p["drift"])
+        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"] - drifted))
+
+    def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
+        """Return `drift_basis`: what each unit bend, and each step beyond the range, adds at x."""
+        u = x["flops"] / c["reach"]
+        inside = _bends(u.to_numpy()) - _bends(0.0)
+        below, above = _beyond(u)
+        steps = np.concatenate(
+            [
+                np.clip(below - u.to_numpy()[:, None], 0, None),
+                np.clip(u.to_numpy()[:, None] - above, 0, None),
+            ],
+            axis=1,
+        )
+        scale = c["reach"] ** 1.5 * np.sqrt(_WIDTH)
+        basis = scale * np.concatenate([inside, steps], axis=1)
+        return {"drift_basis": xr.DataArray(basis, dims=(*u.dims, "drift_knot"))}
+
+    def beyond(
+        self,
+        p: Mapping[str, xr.DataArray],
+        x: Mapping[str, xr.DataArray],
+        c: Values,
+        rng: np.random.Generator,
+    ) -> dict[str, xr.DataArray]:
+        """Draw the steps of the exponent at knots beyond the fitted range."""
+        known = p["drift"].drop_vars("drift_knot", errors="ignore")
+        shape = [known.sizes[dim] for dim in ("chain", "draw")]
+        steps = [
+            xr.DataArray(rng.standard_normal(shape), dims=("chain", "draw"))
+            for _ in range(sum(places.size for places in _beyond(x["flops"] / c["reach"])))
+        ]
+        return dict(p) | {"drift": xr.concat([known, *steps], "drift_knot")}
+
+    def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
+        """Return the local exponent at the upper end of the fitted range."""
+        bent = (p["drift"] * _END_SLOPE).sum()
+        return {"exponent_at_end": p["exponent"] + p["tau"] * (c["reach"] * _WIDTH) ** 0.5 * bent}
+
+
+def _bends(u: Any) -> Any:
+    """Return the rotated bends at u, in reaches."""
+    line = np.stack([np.ones_like(np.asarray(u, float)), np.asarray(u, float)], axis=-1)
+    return (_ramps(u) - line @ _LINE) @ _ROTATION
+
+
+def _beyond(u: xr.DataArray) -> tuple[Any, Any]:
+    """Return the knots that lie between the fitted range and u, below it and above it."""
+    below = -np.arange(1 + _WIDTH / 2, -float(u.min()), _WIDTH)
+    above = np.arange(1 + _WIDTH / 2, float(u.max()), _WIDTH)
+    return below, above
+
+
+LAW = DriftingPowerLaw()
