@@ -2,6 +2,7 @@
 
 import pytest
 from tables import ladder
+from typer.testing import CliRunner
 
 from bayes_scaling.check import check_file
 from bayes_scaling.datasets import load_dataset
@@ -76,3 +77,18 @@ def test_columns_and_defaults(tmp_path):
 def test_parquet(tmp_path):
     ladder().to_parquet(tmp_path / "runs.parquet")
     assert check_file(tmp_path / "runs.parquet").errors == ()
+
+
+def test_the_command(tmp_path):
+    """Findings go to stdout, and the exit code tells whether the file can be used."""
+    app = pytest.importorskip("bayes_scaling.cli").app
+    sound = write(tmp_path / "sound.csv", ladder(score=[0.1, 0.4, 0.5, 0.6]))
+    broken = write(tmp_path / "broken.csv", ladder(score=[31, 40, 50, 60], flops=-1))
+    result = CliRunner().invoke(app, ["check", str(sound)])
+    assert result.exit_code == 0
+    assert "1 of 4 scores of arc_easy acc are below chance" in result.stdout
+    for path, words in {broken: "divide by 100", tmp_path / "absent.csv": "cannot be read"}.items():
+        result = CliRunner().invoke(app, ["check", str(path)])
+        assert result.exit_code == 2
+        assert words in result.stdout
+        assert "Traceback" not in result.output
