@@ -46,10 +46,15 @@ def style() -> AbstractContextManager[None]:
 def heading(fit: Fit, *details: str) -> str:
     """Return the title of a figure of one fit; it says so if the fit has not converged."""
     seen, problems = fit.observations, fit.diagnostics.problems()
-    what = [name for name in (seen.attrs["benchmark"], seen.attrs["mixture"]) if name]
+    what = f"{literal(seen.attrs['benchmark'])}, {literal(seen.attrs['mixture'])}"
     how = (f"{fit.model.likelihood_name} likelihood", f"{fit.model.floor} floor", *details)
-    lines = [f"{', '.join(what)}: {fit.model.law_name}", ", ".join(how)]
+    lines = [f"{what}: {fit.model.law_name}", ", ".join(how)]
     return "\n".join(lines + [f"NOT CONVERGED: {'; '.join(problems)}"] * bool(problems))
+
+
+def literal(text: str) -> str:
+    """Return text that Matplotlib shows as it is, without reading formulas into it."""
+    return text.replace("$", r"\$")
 
 
 def heading_colour(fit: Fit) -> str:

@@ -269,8 +269,9 @@ def _annotate(
     figure: Figure, axes: list[Axes], strip: Axes | None, fit: Fit, held_out: Runs | None
 ) -> None:
     seen = fit.observations
+    score = f"Accuracy of {seen.attrs['benchmark']} ({seen.attrs['metric']})"
     for ax in axes:
-        ax.set_ylabel(f"Accuracy of {seen.attrs['benchmark']} ({seen.attrs['metric']})")
+        ax.set_ylabel(_style.literal(score))
     for ax in axes if strip is None else [strip]:
         ax.set_xlabel("Training compute C (FLOPs)")
     bottom, top = axes[0].get_ylim()

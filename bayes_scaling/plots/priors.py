@@ -17,7 +17,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.fit import Fit
 from bayes_scaling.plots import _style
 
-_COLUMNS = 3
+_MOST_COLUMNS = 3
 _PRIOR_DRAWS = 2000
 # A prior is often far wider than the posterior. An axis shows at most so many widths of the
 # posterior's 90% interval, so that its shape can be read.
@@ -77,7 +77,7 @@ def _default(fit: Fit) -> list[str]:
 
 
 def _canvas(n: int) -> tuple[Figure, list[Axes]]:
-    columns = min(n, _COLUMNS)
+    columns = 2 if n == 4 else min(n, _MOST_COLUMNS)
     rows = -(-n // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(3.4 * columns, 0.6 + 2.5 * rows), squeeze=False

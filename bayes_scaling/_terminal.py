@@ -1,0 +1,50 @@
+"""What commands show of their progress, warnings and errors: on stderr, so that stdout is data."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, RunsWarning
+
+EXIT_CODE = 2
+
+_stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn the package's errors into a red line and exit code 2, its warnings into lines.
+
+    An error of the operating system, such as a folder that cannot be written, is shown alike.
+    """
+    # Set on the child, since importing PyMC resets the level of "pymc".
+    logging.getLogger("pymc.sampling").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", RunsWarning)
+        # A posterior that has not converged is shown once, with its diagnostics, by the command.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.showwarning = lambda message, *_, **__: _line("yellow", "warning", str(message))
+        try:
+            yield
+        except (BayesScalingError, OSError) as error:
+            _line("bold red", "error", str(error))
+            raise typer.Exit(EXIT_CODE) from error
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Show a spinner beside `text` while the block runs, if stderr is a terminal."""
+    with _stderr.status(text):
+        yield
+
+
+def _line(style: str, kind: str, text: str) -> None:
+    _stderr.print(f"[{style}]{kind}:[/] {escape(text)}")
