@@ -95,8 +95,9 @@ def forecast(
     -------
     xarray.Dataset
         `curve` (chain, draw, budget), the mean accuracy, whose spread is what is not known of
-        the law; `score` (chain, draw, budget), the accuracy that one future run would be
-        measured to have: curve, scatter of runs and binomial noise of its n_items. Coordinates
+        the law (of a two-stage law at the median loss of a budget); `score` (chain, draw,
+        budget), the accuracy that one future run would be measured to have: curve, scatter of
+        runs (of their loss too, in a two-stage law) and binomial noise of its n_items. Coordinates
         of `budget`: the inputs and `n_items`.
 
     Raises
@@ -113,9 +114,16 @@ def forecast(
     items = _items(inputs, observations, n_items)
     curve = model.curve(posterior, inputs, observations, generator(b"curve", seed))
     curve = curve.transpose("chain", "draw", "budget")
+    rngs = _generators(inputs, seed)
+    mean = curve
+    if model.two_stage:
+        residual = curve.copy(data=np.stack([r.standard_normal(curve.shape[:2]) for r in rngs], -1))
+        mean = model.curve(
+            posterior, inputs, observations, generator(b"curve", seed), loss_residual=residual
+        )
     scores = [
-        model.likelihood.draw(items.isel(budget=i), curve.isel(budget=i), posterior, rng)
-        for i, rng in enumerate(_generators(inputs, seed))
+        model.likelihood.draw(items.isel(budget=i), mean.isel(budget=i), posterior, rng)
+        for i, rng in enumerate(rngs)
     ]
     score = xr.concat(scores, dim="budget").transpose("chain", "draw", "budget")
     result = xr.Dataset({"curve": curve, "score": score.drop_vars("budget", errors="ignore")})

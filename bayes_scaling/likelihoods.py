@@ -24,8 +24,6 @@ import xarray as xr
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws.base import Parameter
 
-# Keeps densities finite where a curve meets 0 or 1 to machine precision.
-_EDGE = 1e-9
 # Variance of a score at the very edges, as a share of that at 50% accuracy times four: there a
 # normal density would otherwise grow without bound as the curve approaches an exact 0.
 _VARIANCE_AT_EDGE = 1e-3
@@ -80,10 +78,6 @@ class Likelihood(ABC):
         """Return one simulated score in [0, 1] for each element of `mean`."""
 
 
-def _clip(mean: Any, xp: Any) -> Any:
-    return xp.clip(mean, _EDGE, 1 - _EDGE)
-
-
 class BetaBinomial(Likelihood):
     """k correct of n items, the run's true accuracy being beta-distributed round the curve."""
 
@@ -92,7 +86,7 @@ class BetaBinomial(Likelihood):
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.BetaBinomial`; see :class:`Likelihood`."""
-        mean, concentration = _clip(mean, pt), 0.25 / p["scatter"] ** 2
+        concentration = 0.25 / p["scatter"] ** 2
         pm.BetaBinomial(
             "score",
             n=data["n_items"],
@@ -106,7 +100,7 @@ class BetaBinomial(Likelihood):
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the log mass of the counts; see :class:`Likelihood`."""
-        mean, concentration = _clip(mean, np), 0.25 / p["scatter"] ** 2
+        concentration = 0.25 / p["scatter"] ** 2
         return xr.apply_ufunc(
             scipy.stats.betabinom.logpmf,
             np.round(score * n_items),
@@ -119,7 +113,7 @@ class BetaBinomial(Likelihood):
         self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
     ) -> xr.DataArray:
         """Draw scores; with an unknown n_items (0) the score of endlessly many items."""
-        mean, concentration = _clip(mean, np), 0.25 / p["scatter"] ** 2
+        concentration = 0.25 / p["scatter"] ** 2
         true = xr.apply_ufunc(rng.beta, mean * concentration, (1 - mean) * concentration)
         counted = xr.apply_ufunc(rng.binomial, n_items.astype(int), true)
         return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)
@@ -245,6 +239,11 @@ LIKELIHOODS: dict[str, Likelihood] = {
     likelihood.name: likelihood
     for likelihood in (BetaBinomial(), Normal(), StudentT(), NormalByRun())
 }
+
+# Each parameter of any likelihood, once.
+SCATTER_PARAMETERS = tuple(
+    dict.fromkeys(p for likelihood in LIKELIHOODS.values() for p in likelihood.parameters)
+)
 
 
 def get_likelihood(name: str) -> Likelihood:

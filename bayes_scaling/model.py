@@ -18,13 +18,15 @@ from pymc_extras.prior import Prior, UnsupportedDistributionError
 from bayes_scaling._resources import resource_dir
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
-from bayes_scaling.laws.base import Parameter, ScalingLaw
+from bayes_scaling.laws.base import Parameter, ScalingLaw, TwoStageLaw
 from bayes_scaling.likelihoods import SCATTER_PARAMETERS, Likelihood, get_likelihood
-from bayes_scaling.observations import centre_of, observe
+from bayes_scaling.observations import centre_of, choose_loss, observe
 from bayes_scaling.priors import create_variable, hyperparameters
 from bayes_scaling.runs import Runs
 
 Floor = Literal["free", "fixed", "filter"]
+# Keeps densities finite where a curve meets 0 or 1, or crosses them.
+EDGE = 1e-9
 FLOORS = ("free", "fixed", "filter")
 
 LEVEL = Parameter(
@@ -50,6 +52,9 @@ class ScalingModel:
         What a run that has learnt nothing scores: a parameter with a prior round the chance
         level; the chance level; or the chance level after dropping runs within 5 points of
         it (the papers' filter).
+    loss : str
+        The loss that a two-stage law goes through: a loss column of the runs, "task_loss",
+        or "auto", the loss on the runs' own mixture. Direct laws do not read it.
     reasons : mapping of str to str
         Why each prior is what it is.
     """
@@ -58,6 +63,7 @@ class ScalingModel:
     priors: Mapping[str, Prior]
     likelihood_name: str = "auto"
     floor: Floor = "free"
+    loss: str = "auto"
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -96,13 +102,25 @@ class ScalingModel:
         reasons = {k: v for k, v in self.reasons.items() if k not in priors}
         return replace(self, priors={**self.priors, **priors}, reasons=reasons)
 
-    def with_options(self, *, likelihood: str | None = None, floor: Floor | None = None) -> Self:
-        """Return the model with another likelihood or another treatment of the floor."""
+    def with_options(
+        self,
+        *,
+        likelihood: str | None = None,
+        floor: Floor | None = None,
+        loss: str | None = None,
+    ) -> Self:
+        """Return the model with another likelihood, treatment of the floor, or proxy loss."""
         return replace(
             self,
             likelihood_name=likelihood or self.likelihood_name,
             floor=floor or self.floor,
+            loss=loss or self.loss,
         )
+
+    @property
+    def two_stage(self) -> bool:
+        """Whether the law goes through a loss."""
+        return isinstance(self.law, TwoStageLaw)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain numbers and text, in the layout of `models/*.toml`."""
@@ -110,6 +128,7 @@ class ScalingModel:
             "law": self.law_name,
             "likelihood": self.likelihood_name,
             "floor": self.floor,
+            "loss": self.loss,
             "priors": {
                 name: prior.to_dict() | {"reason": self.reasons.get(name, "")}
                 for name, prior in self.priors.items()
@@ -125,9 +144,8 @@ class ScalingModel:
         ModelError
             If a field is unknown, or a prior cannot be read.
         """
-        if not isinstance(spec, Mapping) or not isinstance(spec.get("priors", {}), Mapping):
-            raise ModelError("model file: fields and priors must be tables of names")
-        unknown = sorted(set(spec) - {"law", "likelihood", "floor", "priors"})
+        _check_tables(spec)
+        unknown = sorted(set(spec) - {"law", "likelihood", "floor", "loss", "priors"})
         if unknown or "law" not in spec:
             raise ModelError(
                 f"model file: unknown field {', '.join(unknown)}"
@@ -140,6 +158,7 @@ class ScalingModel:
             {name: _read_prior(name, entry) for name, entry in priors.items()},
             spec.get("likelihood", "auto"),
             spec.get("floor", "free"),
+            spec.get("loss", "auto"),
             {name: entry.get("reason", "") for name, entry in priors.items()},
         )
 
@@ -162,12 +181,13 @@ class ScalingModel:
         name = self.likelihood_name
         if name == "auto":
             name = "beta_binomial" if counted else "normal"
-        model = self.with_options(likelihood=name)
+        loss = choose_loss(runs, self.loss) if self.two_stage else None
+        model = self.with_options(likelihood=name, loss=loss)
         if model.likelihood.needs_items and not counted:
             raise ModelError(
                 f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
             )
-        return model, observe(runs, self.law, len(model.parameters))
+        return model, observe(runs, self.law, len(model.parameters), loss)
 
     @property
     def likelihood(self) -> Likelihood:
@@ -220,8 +240,12 @@ class ScalingModel:
             x = {k.removeprefix("x_"): v for k, v in data.items() if k.startswith("x_")}
             c = {name.removeprefix("centre_"): data[name] for name in data if "centre_" in name}
             law_values = p | {"level": whole(p["level"], p["floor"], pt)}
+            if isinstance(self.law, TwoStageLaw):
+                mean_loss = self.law.log_loss(law_values, x, c, pt)
+                observed = pt.log(x["loss"] + c["loss"])
+                pm.Normal("loss", mean_loss, p["loss_scatter"], observed=observed, dims="row")
             quality = self.law.normalised_accuracy(law_values, x, c, pt)
-            self.likelihood.observe(p["floor"] + (1 - p["floor"]) * quality, p, data)
+            self.likelihood.observe(accuracy(quality, p["floor"], pt), p, data)
             for name, value in self.law.textbook(law_values, c, pt).items():
                 pm.Deterministic(name, value)
         return model
@@ -233,7 +257,8 @@ class ScalingModel:
     def _inputs(self, inputs: xr.Dataset, centre: Mapping[str, float]) -> dict[str, xr.DataArray]:
         """Return the centred logarithms of the inputs, and what the law makes of them."""
         x = {name: np.log(inputs[name]) - centre[name] for name in self.law.inputs}
-        return x | self.law.features(x, centre)
+        x |= self.law.features(x, centre)
+        return x | ({"loss": inputs["loss"] - centre["loss"]} if "loss" in inputs else {})
 
     def _priors_of(self, observations: xr.Dataset) -> dict[str, Prior]:
         """Return the priors in use; the floor's is centred on chance unless it says where."""
@@ -257,6 +282,7 @@ class ScalingModel:
             bounds = (0.0, parameter.upper(seen, pt)) if parameter.upper else None
             prior = priors[parameter.name]
             p[parameter.name] = create_variable(parameter.name, prior, bounds, parameter.dims)
+            seen[parameter.name] = p[parameter.name]
         return p
 
     # ---- evaluating ------------------------------------------------------------------------
@@ -267,6 +293,7 @@ class ScalingModel:
         inputs: xr.Dataset,
         observations: xr.Dataset,
         rng: np.random.Generator,
+        loss_residual: xr.DataArray | float = 0.0,
     ) -> xr.DataArray:
         """Return the mean accuracy at `inputs` for every draw of a posterior.
 
@@ -275,11 +302,14 @@ class ScalingModel:
         posterior : xarray.Dataset
             Draws of the parameters, dimensions (chain, draw).
         inputs : xarray.Dataset
-            The law's inputs in their own units, along any dimension.
+            The law's inputs in their own units, along any dimension. A two-stage law goes
+            through their `loss` where they have one, else through the loss it forecasts.
         observations : xarray.Dataset
             What the model was fitted to, which gives the centre and the chance level.
         rng : numpy.random.Generator
             For a law whose curve goes on at random beyond the fitted range.
+        loss_residual : xarray.DataArray or float
+            How far a run's log loss lies from the forecast one, in units of `loss_scatter`.
         """
         c = centre_of(observations)
         x = self._inputs(inputs, c)
@@ -287,12 +317,25 @@ class ScalingModel:
         p = {str(name): posterior[name] for name in posterior.data_vars}
         p["level"] = whole(posterior["level"], floor, np)
         p = self.law.beyond(p, x, c, rng)
-        return (floor + (1 - floor) * self.law.normalised_accuracy(p, x, c, np)).rename("curve")
+        if isinstance(self.law, TwoStageLaw) and "loss" not in x:
+            log_loss = self.law.log_loss(p, x, c, np) + p["loss_scatter"] * loss_residual
+            x["loss"] = np.exp(log_loss) - c["loss"]
+        return accuracy(self.law.normalised_accuracy(p, x, c, np), floor, np).rename("curve")
+
+
+def accuracy(quality: Any, floor: Any, xp: Any) -> Any:
+    """Return the accuracy Q from Q', kept off 0 and 1, which some laws cross."""
+    return xp.clip(floor + (1 - floor) * quality, EDGE, 1 - EDGE)
 
 
 def whole(level: Any, floor: Any, xp: Any) -> Any:
     """Return −log Q' at the centroid, in nats, from the accuracy there."""
     return xp.log((1 - floor) / (level - floor))
+
+
+def _check_tables(spec: Any) -> None:
+    if not isinstance(spec, Mapping) or not isinstance(spec.get("priors", {}), Mapping):
+        raise ModelError("model file: the model and its priors must be tables")
 
 
 def _read_prior(name: str, entry: Any) -> Prior:
@@ -336,6 +379,7 @@ def load_model(model: str | Path) -> ScalingModel:
         if model not in available_models():
             raise ModelError(f"no model {model!r}. Models: {', '.join(available_models())}")
     spec = _read_toml(path)
+    _check_tables(spec)
     layers = [_read_toml(resource_dir("models") / "common.toml")]
     ready = resource_dir("models") / f"{spec.get('law')}.toml"
     if ready.is_file() and ready != path:

@@ -21,7 +21,7 @@ _MEND = {
 }
 
 
-def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
+def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = None) -> xr.Dataset:
     """Return one series of runs as a model sees it.
 
     Parameters
@@ -32,13 +32,16 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
         The law to be fitted; its inputs must be in the runs.
     n_parameters : int
         Number of sampled parameters of the whole model.
+    loss : str, optional
+        Column of the loss that a two-stage law goes through.
 
     Returns
     -------
     xarray.Dataset
         Dimension `row`, labelled by run: `score` in [0, 1], `n_items` (0 where unknown) and
-        the law's inputs. Scalars: `chance` and the centre (`centre_<input>`, mean natural
-        logarithm; `reach`, distance of the farthest run from it in the first logged input).
+        the law's inputs, and `loss` of a two-stage law. Scalars: `chance` and the centre (`centre_<input>`, mean natural
+        logarithm, of the loss the mean itself; `reach`, distance of the farthest run from the
+        centre in the first logged input).
 
     Raises
     ------
@@ -48,9 +51,13 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
     runs.require_one_series()
     table = runs.table
     _check(runs, law, n_parameters)
+    if loss is not None:
+        _check_loss(runs, law, loss)
     inputs = {name: ("row", table[name].to_numpy(float)) for name in law.inputs}
     logs = {name: np.log(values) for name, (_, values) in inputs.items()}
     first = logs[law.inputs[0]]
+    if loss is not None:
+        inputs["loss"] = ("row", table[loss].to_numpy(float))
     return xr.Dataset(
         {
             **inputs,
@@ -58,6 +65,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int) -> xr.Dataset:
             "n_items": ("row", table["n_items"].fillna(0).to_numpy(float)),
             "chance": float(table["chance"].iloc[0]),
             **{f"centre_{name}": float(values.mean()) for name, values in logs.items()},
+            **({} if loss is None else {"centre_loss": float(table[loss].mean())}),
             "reach": float(np.abs(first - first.mean()).max()),
         },
         coords={"run": ("row", table["run"].to_numpy(str))},
@@ -95,6 +103,44 @@ def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
         raise ModelError(
             f"{where}: every score is {table['score'].iloc[0]:g}, which tells a law nothing; "
             "leave this series out, or give n_items"
+        )
+
+
+def choose_loss(runs: Runs, loss: str) -> str:
+    """Return the loss column that a two-stage law goes through.
+
+    "auto" is the loss on the runs' own mixture (`loss_<mixture>`), else the only loss there is.
+
+    Raises
+    ------
+    ModelError
+        If the column is not there, or "auto" cannot choose.
+    """
+    there = [*runs.losses, "task_loss"]
+    if loss != "auto":
+        if loss not in there:
+            raise ModelError(f"no loss column {loss!r}; there are {', '.join(there)}")
+        return loss
+    own = f"loss_{runs.table['mixture'].iloc[0]}"
+    if own in runs.losses:
+        return own
+    if len(runs.losses) == 1:
+        return runs.losses[0]
+    raise ModelError(
+        f"which loss should the model go through? There is no {own!r}; "
+        f"name one of {', '.join(there)} as the model's loss"
+    )
+
+
+def _check_loss(runs: Runs, law: ScalingLaw, loss: str) -> None:
+    table = runs.table
+    where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
+    bad = table[loss].isna() | (table[loss] <= 0)
+    if bad.any():
+        raise ModelError(
+            f"{where}: {law.name} goes through {loss!r}, missing or not positive in "
+            f"{int(bad.sum())} of {len(table)} rows (first: run {table['run'][bad].iloc[0]}); "
+            "leave those runs out, or choose another loss"
         )
 
 

@@ -142,3 +142,65 @@ IRREDUCIBLE = Parameter(
     start=0.02,
     upper=below_level,
 )
+
+
+class TwoStageLaw(ScalingLaw):
+    """A law that goes through a loss: budget to loss, then loss to accuracy.
+
+    Both stages are one law with one set of `parameters`; the second reads the loss from
+    ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). `level` is
+    −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
+    deviation `loss_scatter` in log loss, and that scatter goes on to its accuracy.
+    """
+
+    @abstractmethod
+    def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return the log of the median loss at a budget; arguments as in the second stage."""
+
+
+LOSS_SCATTER = Parameter(
+    "loss_scatter", "sd of a run's log loss round the first stage", "log nats", start=0.01
+)
+
+
+class LogLinearLoss(TwoStageLaw):
+    """First stage of the published baselines: log L is linear in log C.
+
+    Sampled by the loss and its exponent at the centroid.
+    """
+
+    loss_parameters = (
+        Parameter("loss_level", "loss at the centroid of the fitted runs", "nats", start=2.0),
+        Parameter("loss_exponent", "exponent of the loss in compute", "", start=0.06),
+        LOSS_SCATTER,
+    )
+
+    def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return the log of the median loss; see :class:`TwoStageLaw`."""
+        return xp.log(p["loss_level"]) - p["loss_exponent"] * x["flops"]
+
+    def loss_constant(self, p: Values, c: Values, xp: Any) -> Array:
+        """Return log of the constant B of L = B·C^−loss_exponent."""
+        return xp.log(p["loss_level"]) + p["loss_exponent"] * c["flops"]
+
+
+CEILING_SHARE = Parameter(
+    "E",
+    "−log of the ceiling of Q' that the sigmoid tends to at small loss",
+    "nats",
+    start=0.02,
+    upper=below_level,
+)
+STEEPNESS = Parameter("steepness", "steepness of the sigmoid in the loss", "1/nats", start=2.0)
+
+
+def sigmoid_of_loss(p: Values, x: Values, xp: Any) -> Array:
+    """Return ceiling·sigmoid(steepness·(midpoint − L)), which is e^−level at the mean loss."""
+    return xp.exp(-p["E"]) / (
+        1 + xp.expm1(p["level"] - p["E"]) * xp.exp(p["steepness"] * x["loss"])
+    )
+
+
+def sigmoid_midpoint(p: Values, c: Values, xp: Any) -> Array:
+    """Return the loss at which the sigmoid is half its ceiling, in nats."""
+    return c["loss"] - xp.log(xp.expm1(p["level"] - p["E"])) / p["steepness"]
