@@ -13,7 +13,7 @@ from bayes_scaling._resources import resource_dir
 from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.laws import available_laws, get_law
 from bayes_scaling.likelihoods import LIKELIHOODS
-from bayes_scaling.model import FLOORS, ScalingModel
+from bayes_scaling.model import FLOORS, ScalingModel, accuracy
 
 MODELS = available_models()
 COMMON = {"level", "floor", "scatter", "tail", "run_share"}
@@ -278,3 +278,17 @@ def test_counts_of_right_answers_are_whole(runs):
     settled, seen = load_model("power_law").prepare(runs)
     counts = settled.data(seen)["n_correct"]
     np.testing.assert_allclose(counts, np.round(np.linspace(0.3, 0.7, 8) * 500))
+
+
+# ---- the curve -----------------------------------------------------------------------------------
+
+
+def test_accuracy_mixes_floor_and_quality():
+    assert accuracy(np.array([0.2, 0.9]), 0.25, np) == pytest.approx([0.4, 0.925])
+
+
+def test_accuracy_stays_off_0_and_1_where_a_law_crosses_them():
+    values = accuracy(np.array([-2.0, 0.0, 1.0, 1.7]), 0.0, np)
+    assert (values > 0).all()
+    assert (values < 1).all()
+    assert values == pytest.approx([0, 0, 1, 1], abs=1e-6)
