@@ -106,7 +106,7 @@ def plot_forecast(
         if strip is not None:
             _draw(strip, fit, *_residuals(bands, part))
             strip.set_ylabel("less the median\n(points)")
-        _annotate(figure, axes, strip, fit, runs_held_out)
+        _annotate(figure, axes, strip, fit, _title(fit, runs_held_out, parts))
         _add_legend(figure, axes, outside=ax is None)
     return figure
 
@@ -265,23 +265,27 @@ def _draw_ceiling(ax: Axes, fit: Fit) -> None:
     edge.tick_params(left=False, labelleft=False)
 
 
-def _annotate(
-    figure: Figure, axes: list[Axes], strip: Axes | None, fit: Fit, held_out: Runs | None
-) -> None:
-    seen = fit.observations
-    score = f"Accuracy of {seen.attrs['benchmark']} ({seen.attrs['metric']})"
+def _title(fit: Fit, held_out: Runs | None, parts: list[_Panel]) -> str:
+    n_held_out = len(held_out) if held_out is not None else 0
+    counts = f"{fit.observations.sizes['row']} scores fitted, {n_held_out} held out"
+    # Several panels have a title each.
+    panel = [part.title for part in parts if part.title and len(parts) == 1]
+    return _style.heading(fit, counts, *panel)
+
+
+def _annotate(figure: Figure, axes: list[Axes], strip: Axes | None, fit: Fit, title: str) -> None:
+    seen = fit.observations.attrs
     for ax in axes:
-        ax.set_ylabel(_style.literal(score))
+        ax.set_ylabel(_style.literal(f"Accuracy of {seen['benchmark']} ({seen['metric']})"))
     for ax in axes if strip is None else [strip]:
         ax.set_xlabel("Training compute C (FLOPs)")
     bottom, top = axes[0].get_ylim()
     axes[0].set_ylim(max(bottom, -0.02), min(top, 1.02))
-    n_held_out = len(held_out) if held_out is not None else 0
-    title = _style.heading(fit, f"{seen.sizes['row']} scores fitted, {n_held_out} held out")
+    colour = _style.heading_colour(fit)
     if len(axes) == 1:
-        axes[0].set_title(title, color=_style.heading_colour(fit))
+        axes[0].set_title(title, color=colour)
     else:
-        figure.suptitle(title, color=_style.heading_colour(fit), x=0.01, ha="left", size=10.5)
+        figure.suptitle(title, color=colour, x=0.01, ha="left", size=10.5)
 
 
 def _add_legend(figure: Figure, axes: list[Axes], *, outside: bool) -> None:
