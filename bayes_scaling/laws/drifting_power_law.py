@@ -86,9 +86,12 @@ class DriftingPowerLaw(ScalingLaw):
         """Draw the steps of the exponent at knots beyond the fitted range."""
         known = p["drift"].drop_vars("drift_knot", errors="ignore")
         shape = [known.sizes[dim] for dim in ("chain", "draw")]
+        # One stream a side, so that a budget's draws do not depend on which others are asked.
+        sides = zip(rng.spawn(2), _beyond(x["flops"] / c["reach"]), strict=True)
         steps = [
-            xr.DataArray(rng.standard_normal(shape), dims=("chain", "draw"))
-            for _ in range(sum(places.size for places in _beyond(x["flops"] / c["reach"])))
+            xr.DataArray(stream.standard_normal(shape), dims=("chain", "draw"))
+            for stream, places in sides
+            for _ in places
         ]
         return dict(p) | {"drift": xr.concat([known, *steps], "drift_knot")}
 
