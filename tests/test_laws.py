@@ -7,6 +7,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+import xarray as xr
 
 from bayes_scaling import laws
 from bayes_scaling.errors import ModelError
@@ -14,7 +15,7 @@ from bayes_scaling.laws import available_laws, get_law
 
 FOLDER = Path(inspect.getfile(laws)).parent
 # A centre as of a real ladder: natural logarithms of FLOPs, parameters, tokens and samples.
-CENTRE = {"flops": 46.5, "params": 20.3, "tokens": 23.3, "k": 2.2, "reach": 4.3}
+CENTRE = {"flops": 46.5, "params": 20.3, "tokens": 23.3, "k": 2.2, "reach": 4.3, "loss": 2.6}
 
 
 def loss_power_law(t, C):
@@ -39,6 +40,19 @@ def loss_pass_at_k(t, C, k):
     return np.exp(t["log_A"] + t["alpha"] * np.log(C) + slope)
 
 
+def sigmoid(t, L):
+    return t["ceiling"] / (1 + np.exp(-t["steepness"] * (t["midpoint"] - L)))
+
+
+def log_linear_loss(t, C):
+    return np.exp(t["log_B"]) * C ** -t["loss_exponent"]
+
+
+def task_loss(t, N, D):
+    from_params = np.exp(t["log_A"]) * N ** -t["alpha"]
+    return from_params + np.exp(t["log_B"]) * D ** -t["beta"] + t["loss_E"]
+
+
 # -log Q' as published, from textbook constants t and inputs in their own units.
 PUBLISHED = {
     "power_law": loss_power_law,
@@ -46,6 +60,13 @@ PUBLISHED = {
     "broken_power_law": loss_broken_power_law,
     "params_tokens": loss_params_tokens,
     "pass_at_k": loss_pass_at_k,
+}
+# Laws through a loss: the loss at a budget, and Q' at a loss.
+TWO_STAGE = {
+    "two_stage_linear": (log_linear_loss, lambda t, L: t["intercept"] - t["loss_slope"] * L),
+    "two_stage_logistic": (log_linear_loss, sigmoid),
+    "two_stage_task_loss": (task_loss, sigmoid),
+    "exponential_loss": (log_linear_loss, lambda t, L: np.exp(t["log_K"] - t["gamma"] * L)),
 }
 
 
@@ -63,22 +84,30 @@ def random_values(law, rng):
         "compute_slope": (-0.1, 0.4),
         "samples_slope": (-0.1, 0.5),
         "delta": (-0.05, 0.05),
+        "loss_level": (1.5, 3.0),
+        "loss_E": (0.0, 1.2),
+        "loss_exponent": (0.02, 0.1),
+        "loss_scatter": (0.001, 0.02),
+        "loss_slope": (0.1, 0.6),
+        "steepness": (0.5, 5.0),
+        "gamma": (0.5, 3.0),
     }
     names = [parameter.name for parameter in law.parameters]
     return {"level": rng.uniform(0.15, 2.5), **{n: rng.uniform(*ranges[n]) for n in names}}
 
 
 def centre_of(law):
-    return {name: CENTRE[name] for name in (*law.inputs, "reach")}
+    return {name: CENTRE[name] for name in (*law.inputs, "reach", "loss")}
 
 
 def random_inputs(law, rng, size):
-    return {name: rng.uniform(-4.3, 6.0, size) for name in law.inputs}
+    names = (*law.inputs, "loss") if law.name in TWO_STAGE else law.inputs
+    return {name: rng.uniform(-4.3, 6.0, size) for name in names}
 
 
 def loss(law, p, x, c=CENTRE):
     """Return -log Q' of the package's curve at centred logarithms x."""
-    x = {name: np.asarray(x.get(name, 0.0), float) for name in law.inputs}
+    x = {name: np.asarray(x.get(name, 0.0), float) for name in (*law.inputs, "loss")}
     return -np.log(law.normalised_accuracy(p, x, c, np))
 
 
@@ -94,7 +123,26 @@ def test_mean_curve_is_the_published_equation(name):
         np.testing.assert_allclose(law.normalised_accuracy(p, x, c, np), published, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", TWO_STAGE)
+def test_both_stages_are_the_published_equations(name):
+    law, rng = get_law(name), np.random.default_rng(7)
+    c, (published_loss, published_quality) = centre_of(law), TWO_STAGE[name]
+    for _ in range(50):
+        p, x = random_values(law, rng), random_inputs(law, rng, 20)
+        p["level"] += 0.1  # above every E
+        textbook = {**p, **law.textbook(p, c, np)}
+        loss_at = published_loss(textbook, *(np.exp(c[n] + x[n]) for n in law.inputs))
+        np.testing.assert_allclose(np.exp(law.log_loss(p, x, c, np)), loss_at, rtol=1e-9)
+        quality = published_quality(textbook, c["loss"] + x["loss"])
+        found = law.normalised_accuracy(p, x, c, np)
+        np.testing.assert_allclose(found, quality, rtol=1e-9, atol=1e-12)
+
+
+def test_every_law_has_its_equation_here():
+    assert {*PUBLISHED, *TWO_STAGE, "drifting_power_law"} == set(available_laws())
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED, *TWO_STAGE])
 def test_pytensor_and_numpy_agree(name):
     law, rng = get_law(name), np.random.default_rng(8)
     p, x, c = random_values(law, rng), random_inputs(law, rng, 9), centre_of(law)
@@ -113,7 +161,7 @@ def test_pytensor_and_numpy_agree(name):
     assert found[1:] == pytest.approx(list(law.textbook(p, c, np).values()), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [*PUBLISHED, *TWO_STAGE])
 def test_level_is_the_loss_at_the_centroid(name):
     law = get_law(name)
     p = random_values(law, np.random.default_rng(3))
@@ -190,6 +238,76 @@ def test_broken_power_law_without_bend_is_a_power_law():
 def test_irreducible_part_is_bounded_by_the_level(name):
     (E,) = (q for q in get_law(name).parameters if q.name == "E")
     assert E.upper({"level": 0.37}, np) == 0.37
+
+
+# ---- the drifting exponent -----------------------------------------------------------------------
+
+DRAWS = {"chain": 2, "draw": 3}
+SPACING = CENTRE["reach"] / 6  # of the knots: twelve over the fitted range, on both sides
+
+
+def drifting(x, rng, *, tau=0.03, drift=None):
+    """Return -log Q' of a drifting law at centred log FLOPs x, by chain, draw and place."""
+    law, c = get_law("drifting_power_law"), centre_of(get_law("power_law"))
+    (steps,) = (q.size for q in law.parameters if q.name == "drift")
+    drift = np.zeros((2, 3, steps)) if drift is None else drift
+    p = {name: xr.DataArray(value) for name, value in {"level": 0.7, "exponent": 0.2}.items()}
+    p |= {"tau": xr.DataArray(tau), "drift": xr.DataArray(drift, dims=(*DRAWS, "drift_knot"))}
+    x = {"flops": xr.DataArray(np.asarray(x, float), dims="place")}
+    x |= law.features(x, c)
+    quality = law.normalised_accuracy(law.beyond(p, x, c, rng), x, c, np)
+    return -np.log(quality.transpose(*DRAWS, "place").to_numpy())
+
+
+def test_without_drift_it_is_the_power_law():
+    x = np.linspace(-4, 4, 9)
+    straight = 0.7 * np.exp(-0.2 * x)
+    np.testing.assert_allclose(drifting(x, np.random.default_rng(0))[1, 2], straight, rtol=1e-12)
+
+
+def exponents(x, drift, seed, tau=0.03, others=()):
+    """Return the local exponent at each x by central difference."""
+    step = 1e-3
+    at = np.concatenate([[v + s for s in (-step, step)] for v in x] + [list(others)])
+    loss = np.log(drifting(at, np.random.default_rng(seed), tau=tau, drift=drift))
+    loss = loss[..., : 2 * len(x)]
+    return (loss[..., ::2] - loss[..., 1::2]) / (2 * step)
+
+
+def test_the_exponent_is_a_random_walk_within_and_beyond_the_fitted_range():
+    """Changes over any stretch have variance tau² times its length, without correlation."""
+    places = SPACING * np.array([-9, -6, -3, 0, 4, 6, 10])
+    rng, tau, rows = np.random.default_rng(21), 0.03, []
+    for seed in range(800):
+        rows.append(exponents(places, rng.standard_normal((2, 3, 12)), seed, tau).reshape(6, -1))
+    changes = np.diff(np.concatenate(rows), axis=1)  # 4800 draws: sd of a variance 2%
+    expected = tau**2 * np.diff(places)
+    np.testing.assert_allclose(changes.var(axis=0), expected, rtol=0.1)
+    np.testing.assert_allclose(np.corrcoef(changes.T), np.eye(6), atol=0.08)
+
+
+def test_the_walk_leaves_the_mean_line_to_level_and_exponent():
+    """Over the fitted range what the bends add has no slope of its own."""
+    x = np.linspace(-1, 1, 401) * CENTRE["reach"]
+    drift = np.random.default_rng(3).standard_normal((2, 3, 12))
+    added = np.log(drifting(x, np.random.default_rng(0), drift=drift)) - np.log(0.7) + 0.2 * x
+    slopes = np.polyfit(x, added.reshape(6, -1).T, 1)[0]
+    assert np.abs(added).max() > 0.01
+    assert np.abs(slopes).max() < 1e-3
+
+
+def test_the_exponent_at_the_end_is_the_local_one_there():
+    law = get_law("drifting_power_law")
+    drift = np.random.default_rng(4).standard_normal((2, 3, 12))
+    found = exponents([CENTRE["reach"]], drift, 0)[1, 2, 0]
+    p = {"exponent": 0.2, "tau": 0.03, "drift": drift[1, 2]}
+    assert law.textbook(p, CENTRE, np)["exponent_at_end"] == pytest.approx(found, rel=1e-6)
+
+
+@pytest.mark.parametrize("others", [[-9.0], [9.0], [-9.0, 0.0, 12.0]])
+def test_draws_beyond_the_range_do_not_depend_on_other_budgets(others):
+    alone = exponents([7.0], None, 5)
+    np.testing.assert_allclose(exponents([7.0], None, 5, others=others), alone, rtol=1e-9)
 
 
 # ---- the registry --------------------------------------------------------------------------------
