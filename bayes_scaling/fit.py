@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import arviz as az
+import numpy as np
 import pandas as pd
+import scipy.stats
 import xarray as xr
 
 from bayes_scaling import forecast as forecasting
 from bayes_scaling.diagnostics import Diagnostics, diagnose
-from bayes_scaling.errors import BayesScalingError, ConvergenceWarning
+from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
 from bayes_scaling.forecast import BudgetLike
+from bayes_scaling.laws.base import TwoStageLaw
 from bayes_scaling.model import ScalingModel, load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.sampling import sample_posterior, sample_prior
@@ -199,6 +202,20 @@ class Fit:
         )
         return density.rename("score").transpose("chain", "draw", ...)
 
+    def loss_log_likelihood(self) -> xr.DataArray:
+        """Return the pointwise log likelihood of a two-stage model's observed losses.
+
+        Dimensions as of :meth:`log_likelihood`.
+        """
+        if not isinstance(self.model.law, TwoStageLaw):
+            raise ModelError(f"{self.model.law_name} is a direct law and has no loss stage")
+        seen = self.observations
+        residual = np.log(seen["loss"]) - self.model.log_loss(self.posterior, seen, seen)
+        density = xr.apply_ufunc(
+            scipy.stats.norm.logpdf, residual, 0.0, self.posterior["loss_scatter"]
+        )
+        return density.rename("loss").transpose("chain", "draw", ...)
+
     def to_arviz(self) -> xr.DataTree:
         """Return the fit as the DataTree that ArviZ's functions take.
 
@@ -208,6 +225,9 @@ class Fit:
         seen = self.observations
         curve = self._fitted_curve
         rng = forecasting.generator(b"posterior_predictive", self.seed)
+        densities = [self.log_likelihood()]
+        if self.model.two_stage:
+            densities.append(self.loss_log_likelihood())
         replicated = self.model.likelihood.draw(seen["n_items"], curve, self.posterior, rng)
         return xr.DataTree.from_dict(
             {
@@ -215,7 +235,7 @@ class Fit:
                 "sample_stats": self.sample_stats,
                 "prior": self.prior(),
                 "posterior_predictive": xr.Dataset({"score": replicated, "curve": curve}),
-                "log_likelihood": self.log_likelihood().to_dataset(),
+                "log_likelihood": xr.merge(densities),
                 "observed_data": seen[["score"]],
                 "constant_data": seen.drop_vars("score"),
             }

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import pymc as pm
@@ -256,9 +256,12 @@ class ScalingModel:
 
     def _inputs(self, inputs: xr.Dataset, centre: Mapping[str, float]) -> dict[str, xr.DataArray]:
         """Return the centred logarithms of the inputs, and what the law makes of them."""
-        x = {name: np.log(inputs[name]) - centre[name] for name in self.law.inputs}
-        x |= self.law.features(x, centre)
-        return x | ({"loss": inputs["loss"] - centre["loss"]} if "loss" in inputs else {})
+        x: dict[str, xr.DataArray] = {}
+        for name in self.law.inputs:
+            x[name] = xr.apply_ufunc(np.log, inputs[name]) - centre[name]
+        if self.two_stage and "loss" in inputs:
+            x["loss"] = inputs["loss"] - centre["loss"]
+        return x | self.law.features(x, centre)
 
     def _priors_of(self, observations: xr.Dataset) -> dict[str, Prior]:
         """Return the priors in use; the floor's is centred on chance unless it says where."""
@@ -313,14 +316,24 @@ class ScalingModel:
         """
         c = centre_of(observations)
         x = self._inputs(inputs, c)
+        if self.two_stage and "loss" not in x:
+            log_loss = self.log_loss(posterior, inputs, observations)
+            log_loss = log_loss + posterior["loss_scatter"] * loss_residual
+            x["loss"] = xr.apply_ufunc(np.exp, log_loss) - c["loss"]
         floor = posterior["floor"] if self.floor == "free" else observations["chance"]
         p = {str(name): posterior[name] for name in posterior.data_vars}
         p["level"] = whole(posterior["level"], floor, np)
         p = self.law.beyond(p, x, c, rng)
-        if isinstance(self.law, TwoStageLaw) and "loss" not in x:
-            log_loss = self.law.log_loss(p, x, c, np) + p["loss_scatter"] * loss_residual
-            x["loss"] = np.exp(log_loss) - c["loss"]
         return accuracy(self.law.normalised_accuracy(p, x, c, np), floor, np).rename("curve")
+
+    def log_loss(
+        self, posterior: xr.Dataset, inputs: xr.Dataset, observations: xr.Dataset
+    ) -> xr.DataArray:
+        """Return the log of the median loss of a two-stage law; arguments as of `curve`."""
+        c = centre_of(observations)
+        p = {str(name): posterior[name] for name in posterior.data_vars}
+        law = cast(TwoStageLaw, self.law)
+        return law.log_loss(p, self._inputs(inputs, c), c, np)
 
 
 def accuracy(quality: Any, floor: Any, xp: Any) -> Any:

@@ -39,9 +39,9 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
     -------
     xarray.Dataset
         Dimension `row`, labelled by run: `score` in [0, 1], `n_items` (0 where unknown) and
-        the law's inputs, and `loss` of a two-stage law. Scalars: `chance` and the centre (`centre_<input>`, mean natural
-        logarithm, of the loss the mean itself; `reach`, distance of the farthest run from the
-        centre in the first logged input).
+        the law's inputs, and `loss` of a two-stage law. Scalars: `chance` and the centre
+        (`centre_<input>`, mean natural logarithm, of the loss the mean itself; `reach`,
+        distance of the farthest run from the centre in the first logged input).
 
     Raises
     ------

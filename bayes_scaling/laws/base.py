@@ -91,8 +91,8 @@ class ScalingLaw(ABC):
         x : mapping
             Centred natural logarithms of the inputs, e.g. ``x["flops"] = ln C − c["flops"]``.
         c : mapping
-            The centre: mean of each logged input, and ``"reach"``, the distance of the farthest fitted
-            run from the centroid in the first one.
+            The centre: mean of each logged input, and ``"reach"``, the distance of the farthest
+            fitted run from the centroid in the first one.
         xp : module
             `pytensor.tensor` or `numpy`.
         """
