@@ -162,7 +162,7 @@ def write(folder: Path, fit: Fit, task: Task, table: pd.DataFrame) -> list[Path]
         "forecast.png": plot_forecast(fit, task.held_out),
         "priors.png": plot_priors(fit),
     }.items():
-        figure.savefig(folder / name)
+        figure.savefig(folder / name, dpi=160)
         plt.close(figure)
     fit.save(folder / "fit.nc")
     return [folder / name for name in ("forecast.csv", "forecast.png", "priors.png", "fit.nc")]

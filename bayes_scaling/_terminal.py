@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +23,6 @@ def reporting() -> Iterator[None]:
 
     An error of the operating system, such as a folder that cannot be written, is shown alike.
     """
-    # Set on the child, since importing PyMC resets the level of "pymc".
-    logging.getLogger("pymc.sampling").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", RunsWarning)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nutpie
@@ -11,6 +13,9 @@ import pymc as pm
 import xarray as xr
 
 from bayes_scaling.model import ScalingModel
+
+# Statistics of the sampler worth keeping with every fit.
+_STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
 _compiled: dict[tuple[Any, ...], Any] = {}
 _compiling = threading.Lock()
@@ -87,14 +92,15 @@ def sample_posterior(
         progress_bar=progress,
         progress_callback=on_progress,
     )
-    return tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
+    stats = tree["sample_stats"].to_dataset()
+    return tree["posterior"].to_dataset(), stats[[name for name in _STATS if name in stats]]
 
 
 def sample_prior(
     model: ScalingModel, observations: xr.Dataset, *, draws: int = 1000, seed: int = 0
 ) -> xr.Dataset:
     """Draw parameters from the prior of a settled model; dimensions (chain, draw)."""
-    with model.build(observations) as built:
+    with model.build(observations) as built, _unannounced():
         names = [v.name for v in (*built.free_RVs, *built.deterministics)]
         built.potentials.clear()  # a potential is likelihood here, and has no prior draws
         tree = pm.sample_prior_predictive(
@@ -102,3 +108,15 @@ def sample_prior(
         )
     prior: xr.Dataset = tree["prior"].to_dataset()
     return prior
+
+
+@contextmanager
+def _unannounced() -> Iterator[None]:
+    """Keep PyMC from listing on stderr what it draws from a prior."""
+    logger = logging.getLogger("pymc.sampling.forward")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -33,14 +34,23 @@ _TYPOGRAPHY: Any = {
     "axes.linewidth": 0.8,
     "legend.frameon": False,
     "legend.fontsize": 9,
-    "savefig.dpi": 160,
     "figure.constrained_layout.use": True,
 }
 
 
-def style() -> AbstractContextManager[None]:
-    """Return the context in which figures are drawn; the user's settings hold outside it."""
-    return plt.rc_context(_TYPOGRAPHY)
+@contextmanager
+def style() -> Iterator[None]:
+    """Set the typography while a figure is drawn; the user's settings hold outside.
+
+    Not by `plt.rc_context`, which at its end would undo what the display of a notebook sets at
+    its first figure, so that no later figure would show.
+    """
+    before = {name: plt.rcParams[name] for name in _TYPOGRAPHY}
+    plt.rcParams.update(_TYPOGRAPHY)
+    try:
+        yield
+    finally:
+        plt.rcParams.update(before)
 
 
 def heading(fit: Fit, *details: str) -> str:
