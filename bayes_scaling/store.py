@@ -1,0 +1,59 @@
+"""A folder of finished fits, so that interrupted work goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.fit import Fit, fit_runs
+from bayes_scaling.model import ScalingModel
+from bayes_scaling.runs import Runs
+
+
+@dataclass(frozen=True)
+class FitStore:
+    """Fits by what went into them: model, runs, settings and version of the package.
+
+    Attributes
+    ----------
+    folder : pathlib.Path or None
+        Where fits are kept, one NetCDF file each; None keeps none.
+    """
+
+    folder: Path | None
+
+    def fit(self, runs: Runs, model: ScalingModel, **settings: Any) -> Fit:
+        """Return the fit of a model to runs, from the folder if it is there already.
+
+        Parameters
+        ----------
+        runs, model, **settings
+            As for :func:`bayes_scaling.fit.fit_runs`.
+        """
+        if self.folder is None:
+            return fit_runs(runs, model, **settings)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{_key(runs, model, settings)}.nc"
+        if path.is_file():
+            try:
+                return Fit.load(path)
+            except BayesScalingError:
+                pass  # damaged from outside: fit it again and replace it
+        fit = fit_runs(runs, model, **settings)
+        fit.save(path)
+        return fit
+
+
+def _key(runs: Runs, model: ScalingModel, settings: dict[str, Any]) -> str:
+    parts = [
+        version("bayes-scaling"),
+        json.dumps(model.to_dict(), sort_keys=True),
+        json.dumps(settings, sort_keys=True),
+        runs.to_frame().to_csv(index=False),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
