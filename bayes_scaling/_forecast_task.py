@@ -172,8 +172,10 @@ def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dic
     """Return everything that a program may want to know, in plain numbers and text."""
     seen = fit.observations
     return {
-        "forecast": _records(table),
-        "parameters": dict(zip(fit.parameters().index, _records(fit.parameters()), strict=True)),
+        "forecast": plain_records(table),
+        "parameters": dict(
+            zip(fit.parameters().index, plain_records(fit.parameters()), strict=True)
+        ),
         "diagnostics": {k: _plain(v) for k, v in fit.diagnostics.to_dict().items()},
         "problems": fit.diagnostics.problems(),
         "model": {
@@ -200,7 +202,8 @@ def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dic
     }
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON can hold them."""
     return [
         {str(name): _plain(value) for name, value in row.items()}
         for row in table.to_dict("records")
@@ -240,12 +243,13 @@ def show(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> None:
     console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
 
 
-def _table() -> Table:
+def plain_table() -> Table:
+    """Return an empty table in the house style."""
     return Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _score_table(fit: Fit, table: pd.DataFrame) -> Table:
-    shown = _table()
+    shown = plain_table()
     inputs = {"flops": table["flops"]}
     if "k" in table:
         inputs["k"] = table["k"]
@@ -275,7 +279,7 @@ def _place(row: dict[Hashable, Any]) -> str:
 
 
 def _parameter_table(fit: Fit) -> Table:
-    shown = _table()
+    shown = plain_table()
     shown.add_column("parameter")
     for name in ("mean", "sd", "90% interval"):
         shown.add_column(name, justify="right")

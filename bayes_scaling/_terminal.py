@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -41,6 +41,20 @@ def status(text: str) -> Iterator[None]:
     """Show a spinner beside `text` while the block runs, if stderr is a terminal."""
     with _stderr.status(text):
         yield
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Show a spinner with what is under way and how many steps there have been."""
+    with _stderr.status("Fitting") as shown:
+        steps = 0
+
+        def tell(text: str) -> None:
+            nonlocal steps
+            steps += 1
+            shown.update(f"Fit {steps}: {escape(text)}")
+
+        yield tell
 
 
 def _line(style: str, kind: str, text: str) -> None:

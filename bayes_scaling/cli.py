@@ -100,6 +100,62 @@ def forecast(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        Path | None, typer.Argument(help="CSV file of runs; the embedded figures if absent.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(help="Training mixture. Embedded data: dclm.")
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="May be repeated. Embedded data: the standard 12.")
+    ] = None,
+    tokens_per_param: Annotated[
+        float | None, typer.Option(help="Keep runs of this ratio. Embedded data: 20.")
+    ] = None,
+    law: Annotated[
+        list[str] | None,
+        typer.Option(help="A ready model or a TOML file; may be repeated. By default seven laws."),
+    ] = None,
+    fit_below: Annotated[
+        float | None,
+        typer.Option(
+            help="Fit runs of at most this budget in FLOPs. Embedded dclm: 6e21; else a sixth of "
+            "the largest."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("compare"),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    draws: Annotated[int, typer.Option(min=4, help="Kept draws of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(min=1, help="Warm-up steps of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(min=1)] = 4,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
+
+    Writes compare.csv (a row a model), compare_by_benchmark.csv, compare_scores.csv and figures
+    to the folder of --out. Finished fits are kept there: interrupted, it goes on from them.
+    """
+    from bayes_scaling import _terminal
+
+    with _terminal.reporting():
+        with _terminal.status("Importing PyMC"):
+            from bayes_scaling import _compare_task as work
+        chosen = work.choose(runs, mixture, benchmark or [], tokens_per_param, fit_below, law or [])
+        out.mkdir(parents=True, exist_ok=True)
+        settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+        with _terminal.progress() as tell:
+            result = work.run(chosen, out, tell, **settings)
+        with _terminal.status("Drawing"):
+            one = work.compare_one(chosen, out, **settings)
+            files = work.write(out, result, work.draw(result, one))
+        if json:
+            typer.echo(dumps(work.to_json(chosen, result, files), indent=2, allow_nan=False))
+        else:
+            work.show(chosen, result, files)
+
+
+@app.command()
 def check(
     runs: Annotated[Path, typer.Argument(help="CSV or Parquet file of runs.")],
 ) -> None:

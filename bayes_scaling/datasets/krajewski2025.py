@@ -18,6 +18,22 @@ _MIXTURES = ("dclm", "c4")
 _METRICS = ("acc", "acc_norm", "exact_match")
 _TASK_LOSS = "nll"
 
+# The twelve of the paper's tables, with the metric that every study here uses of each.
+STANDARD_BENCHMARKS = {
+    "arc_challenge": "acc_norm",
+    "arc_easy": "acc",
+    "sciq": "acc",
+    "piqa": "acc_norm",
+    "hellaswag": "acc_norm",
+    "winogrande": "acc",
+    "webqs_1shot": "exact_match",
+    "triviaqa_1shot": "exact_match",
+    "gsm8k_cot_llama": "exact_match",
+    "lambada_openai": "acc",
+    "humaneval-py": "pass@1",
+    "lbpp": "pass@1",
+}
+
 
 def load_krajewski2025(mixture: str | None = None) -> Runs:
     """Load the embedded tables; see `load_dataset`."""

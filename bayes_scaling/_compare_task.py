@@ -1,0 +1,286 @@
+"""The work behind `bayes-scaling compare`: from options to scores, files, figures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bayes_scaling._forecast_task import plain_records, plain_table
+from bayes_scaling.backtest import STACKED, Backtest, backtest
+from bayes_scaling.compare import Comparison, compare
+from bayes_scaling.datasets import load_csv, load_dataset
+from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
+from bayes_scaling.errors import RunsError
+from bayes_scaling.model import ScalingModel, load_model
+from bayes_scaling.runs import Runs
+from bayes_scaling.store import FitStore
+
+LAWS = (
+    "power_law",
+    "power_law_ceiling",
+    "broken_power_law",
+    "drifting_power_law",
+    "two_stage_linear",
+    "two_stage_logistic",
+    "exponential_loss",
+)
+_EMBEDDED_RATIO = 20.0
+_EMBEDDED_CUT = {"dclm": 6e21}
+# Elsewhere the runs in the last factor of 6 of compute are held out, about as in the paper.
+_HELD_OUT_FACTOR = 6.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to compare: models by name, series of runs, and the largest budget to fit."""
+
+    models: dict[str, ScalingModel]
+    runs: Runs
+    cutoff: float
+
+
+def choose(
+    file: Path | None,
+    mixture: str | None,
+    benchmarks: Sequence[str],
+    tokens_per_param: float | None,
+    fit_below: float | None,
+    laws: Sequence[str],
+) -> Task:
+    """Return the task that the options name; see the help of the command."""
+    if file is None:
+        runs = _embedded(mixture or "dclm", benchmarks, tokens_per_param)
+    else:
+        runs = load_csv(file).select(mixture=mixture, benchmark=list(benchmarks) or None)
+        if len(runs.mixtures) > 1:
+            raise RunsError(f"choose one with --mixture: {', '.join(runs.mixtures)}")
+        if tokens_per_param is not None:
+            runs = runs.select(tokens_per_param=tokens_per_param)
+    runs = _one_k(runs)
+    cutoff = fit_below
+    if cutoff is None and file is None:
+        cutoff = _EMBEDDED_CUT.get(runs.mixtures[0])
+    if cutoff is None:
+        cutoff = float(runs.table["flops"].max()) / _HELD_OUT_FACTOR
+    models = {Path(law).stem: load_model(law) for law in laws or LAWS}
+    return Task(models, runs, cutoff)
+
+
+def _embedded(mixture: str, benchmarks: Sequence[str], ratio: float | None) -> Runs:
+    runs = load_dataset(mixture=mixture).select(tokens_per_param=ratio or _EMBEDDED_RATIO)
+    unknown = [b for b in benchmarks if b not in STANDARD_BENCHMARKS]
+    if unknown:
+        runs.select(benchmark=unknown)  # says what there is, if it is not there at all
+    chosen = {b: STANDARD_BENCHMARKS.get(b) for b in benchmarks} or STANDARD_BENCHMARKS
+    return Runs.concat([runs.select(benchmark=b, metric=m) for b, m in chosen.items()])
+
+
+def _one_k(runs: Runs) -> Runs:
+    """Return the runs with pass@k at its smallest k only, which all laws can read."""
+    parts = [
+        series.select(k=int(series.table["k"].min())) if key.metric == "pass@k" else series
+        for key, series in runs.series()
+    ]
+    return Runs.concat(parts)
+
+
+def run(task: Task, folder: Path, on_fit: Callable[[str], None], **settings: Any) -> Backtest:
+    """Fit and score everything; finished fits are kept in the folder and used again."""
+    store = FitStore(folder / "fits")
+    return backtest(
+        task.models, task.runs, [task.cutoff], loo=True, store=store, on_fit=on_fit, **settings
+    )
+
+
+def compare_one(task: Task, folder: Path, **settings: Any) -> tuple[Comparison, Runs]:
+    """Return the comparison of the first series, from stored fits, and its held-out runs."""
+    series = next(iter(task.runs.series()))[1]
+    store = FitStore(folder / "fits")
+    fitted = series.below(task.cutoff)
+    fits = {name: store.fit(fitted, model, **settings) for name, model in task.models.items()}
+    return compare(fits), series.above(task.cutoff)
+
+
+# ---- results -----------------------------------------------------------------------------------
+
+COLUMNS = ["mre", "mae", "rmse", "r2", "elpd", "crps", "cover50", "cover90"]
+
+
+def by_model(result: Backtest) -> pd.DataFrame:
+    """Return a row a model: mean scores over benchmarks, and weight in the stacked forecast."""
+    table = result.summary()
+    weights = {} if result.weights.empty else result.weights.iloc[0].drop("cutoff").to_dict()
+    table["weight"] = table["model"].map(weights)
+    order = ["model", "family", *COLUMNS, "weight", "width50", "width90", "n", "benchmarks"]
+    return table[order].sort_values("crps", ignore_index=True)
+
+
+def by_benchmark(result: Backtest) -> pd.DataFrame:
+    """Return a row a model × benchmark, with leave-one-out scores and diagnostics."""
+    key = ["model", "benchmark", "metric", "mixture", "cutoff"]
+    table = result.summary([*key, "family"]).drop(columns="benchmarks")
+    if result.fits.empty:
+        return table
+    return table.merge(result.fits, on=key, how="left")
+
+
+def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]:
+    """Write tables and figures; return the files."""
+    import matplotlib.pyplot as plt
+
+    by_model(result).to_csv(folder / "compare.csv", index=False)
+    by_benchmark(result).to_csv(folder / "compare_by_benchmark.csv", index=False)
+    result.scores.to_csv(folder / "compare_scores.csv", index=False)
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=160)
+        plt.close(figure)
+    tables = ["compare.csv", "compare_by_benchmark.csv", "compare_scores.csv"]
+    return [folder / name for name in (*tables, *figures)]
+
+
+def draw(result: Backtest, one: tuple[Comparison, Runs]) -> dict[str, Any]:
+    """Return the figures by file name."""
+    import matplotlib.pyplot as plt
+
+    from bayes_scaling.plots import (
+        plot_bands,
+        plot_calibration,
+        plot_comparison,
+        plot_crps_by_distance,
+    )
+
+    plt.switch_backend("agg")
+    comparison, held_out = one
+    shown = [n for n in ("drifting_power_law", "two_stage_logistic") if n in comparison.fits]
+    fits = {name: comparison.fits[name] for name in shown or list(comparison.fits)[:2]}
+    return {
+        "compare_crps.png": plot_crps_by_distance(result.scores),
+        "compare_calibration.png": plot_calibration(result.scores),
+        "compare_elpd.png": plot_comparison(comparison),
+        "compare_bands.png": plot_bands(fits, held_out),
+    }
+
+
+def verdicts(result: Backtest) -> list[str]:
+    """Return what the tables say, in plain words: where we lose, and where LOO misleads."""
+    cells = by_benchmark(result)
+    found = [*_losses(cells), *_disagreement(cells)]
+    if not result.fits.empty:
+        bad = result.fits[result.fits["problems"] != ""]
+        found += [
+            f"NOT CONVERGED: {row.model} on {row.benchmark}: {row.problems}"
+            for row in bad.itertuples()
+        ]
+    reasons = result.skipped.groupby("reason", sort=False)
+    found += [f"left out: {', '.join(sorted(set(g['model'])))}: {r}" for r, g in reasons]
+    return found
+
+
+def _losses(cells: pd.DataFrame) -> list[str]:
+    mae = cells.pivot_table(index="benchmark", columns="model", values="mae")
+    if STACKED not in mae or "least_squares_direct" not in mae:
+        return []
+    lost = mae.index[mae[STACKED] > mae["least_squares_direct"]]
+    where = f": {', '.join(lost)}" if len(lost) else ""
+    return [
+        f"The stacked forecast has a larger absolute error than the least-squares direct law on "
+        f"{len(lost)} of {len(mae)} benchmarks{where}"
+    ]
+
+
+def _disagreement(cells: pd.DataFrame) -> list[str]:
+    if "elpd_loo" not in cells:
+        return []
+    known = cells.dropna(subset=["elpd_loo"])
+    best_loo = known.loc[known.groupby("benchmark")["elpd_loo"].idxmax()].set_index("benchmark")
+    best_ahead = known.loc[known.groupby("benchmark")["crps"].idxmin()].set_index("benchmark")
+    differ = best_loo.index[best_loo["model"] != best_ahead["model"]]
+    lines = [
+        f"{b}: leave-one-out prefers {best_loo.loc[b, 'model']}, "
+        f"held-out runs {best_ahead.loc[b, 'model']}"
+        for b in differ
+    ]
+    head = (
+        f"Leave-one-out (interpolation) and held-out runs (extrapolation) name the same best "
+        f"model on {len(best_loo) - len(differ)} of {len(best_loo)} benchmarks"
+    )
+    return [head, *lines]
+
+
+def to_json(task: Task, result: Backtest, files: list[Path]) -> dict[str, Any]:
+    """Return everything that a program may want to know, in plain numbers and text."""
+    return {
+        "cutoff": task.cutoff,
+        "mixture": task.runs.mixtures[0],
+        "models": plain_records(by_model(result)),
+        "benchmarks": plain_records(by_benchmark(result)),
+        "verdicts": verdicts(result),
+        "notes": list(task.runs.notes),
+        "files": [str(file) for file in files],
+    }
+
+
+def show(task: Task, result: Backtest, files: list[Path]) -> None:
+    """Print the results for a person."""
+    console = Console(highlight=False)
+    console.print(
+        f"Fitted on C ≤ {task.cutoff:.3g} FLOPs, mixture {task.runs.mixtures[0]}; scored on the "
+        "runs above. Errors are of the median, intervals of the score of one run.",
+        style="bold",
+    )
+    console.print(_model_table(by_model(result)))
+    cells = by_benchmark(result)
+    for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
+        console.print(_cross_table(cells, title, column))
+    for line in verdicts(result):
+        console.print(escape(line), style="red" if line.startswith("NOT") else None)
+    for note in task.runs.notes:
+        console.print(f"Note: {escape(note)}")
+    console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
+
+
+def _model_table(table: pd.DataFrame) -> Table:
+    shown = plain_table()
+    for name in ("model", "family"):
+        shown.add_column(name, no_wrap=True)
+    for name in (*COLUMNS, "weight"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        numbers = (_number(name, row[name]) for name in (*COLUMNS, "weight"))
+        shown.add_row(row["model"], row["family"], *numbers)
+    return shown
+
+
+def _number(name: str, value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    if name in ("mre", "cover50", "cover90"):
+        return f"{100 * value:.2f}%" if name == "mre" else f"{100 * value:.0f}%"
+    return (
+        f"{value:.0f}" if name == "elpd" else f"{value:.2f}" if name == "weight" else f"{value:.4f}"
+    )
+
+
+def _cross_table(cells: pd.DataFrame, title: str, column: str) -> Table:
+    """Return benchmarks × models of one score."""
+    wide = cells.pivot_table(index="benchmark", columns="model", values=column, sort=False)
+    shown = plain_table()
+    shown.title = (
+        f"{title} by benchmark" if column != "cover90" else "Share inside the 90% interval"
+    )
+    shown.add_column("benchmark", no_wrap=True)
+    for name in wide.columns:
+        shown.add_column(str(name).replace("_", " "), justify="right", max_width=13)
+    for benchmark, row in wide.iterrows():
+        cells_ = (
+            "–" if pd.isna(v) else f"{v:.0%}" if column == "cover90" else f"{v:.3f}" for v in row
+        )
+        shown.add_row(str(benchmark), *cells_)
+    return shown
