@@ -182,6 +182,7 @@ def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dic
             "law": fit.model.law_name,
             "likelihood": fit.model.likelihood_name,
             "floor": fit.model.floor,
+            "loss": fit.model.loss if fit.model.two_stage else None,
         },
         "data": {
             **{name: seen.attrs[name] for name in ("benchmark", "metric", "mixture")},

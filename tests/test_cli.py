@@ -172,7 +172,8 @@ def test_command_without_arguments_as_a_user_runs_it(tmp_path):
     assert diagnostics["max_rhat"] <= 1.01
     assert min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"]) >= 400
     assert result["problems"] == []
-    assert result["model"] == {"law": "power_law", "likelihood": "beta_binomial", "floor": "free"}
+    model = {"law": "power_law", "likelihood": "beta_binomial", "floor": "free", "loss": None}
+    assert result["model"] == model
     used = {"benchmark": "arc_easy", "metric": "acc", "mixture": "dclm", "n_runs_fitted": 46}
     assert used.items() <= result["data"].items()
 

@@ -57,8 +57,9 @@ def heading(fit: Fit, *details: str) -> str:
     """Return the title of a figure of one fit; it says so if the fit has not converged."""
     seen, problems = fit.observations, fit.diagnostics.problems()
     what = f"{literal(seen.attrs['benchmark'])}, {literal(seen.attrs['mixture'])}"
+    law = fit.model.law_name + (f" through {fit.model.loss}" if fit.model.two_stage else "")
     how = (f"{fit.model.likelihood_name} likelihood", f"{fit.model.floor} floor", *details)
-    lines = [f"{what}: {fit.model.law_name}", ", ".join(how)]
+    lines = [f"{what}: {law}", ", ".join(how)]
     return "\n".join(lines + [f"NOT CONVERGED: {'; '.join(problems)}"] * bool(problems))
 
 

@@ -48,12 +48,12 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     ModelError
         If the fit has no such parameter.
     """
-    names = _default(fit) if parameters is None else list(parameters)
-    unknown = [name for name in names if name not in fit.posterior]
+    single = [str(name) for name, draws in fit.posterior.items() if draws.ndim == 2]
+    names = _default(fit, single) if parameters is None else list(parameters)
+    unknown = [name for name in names if name not in single]
     if unknown or not names:
         raise ModelError(
-            f"no parameter {', '.join(unknown) or 'given'}; "
-            f"the fit has {', '.join(map(str, fit.posterior.data_vars))}"
+            f"no parameter {', '.join(unknown) or 'given'} to plot; the fit has {', '.join(single)}"
         )
     prior = fit.prior(_PRIOR_DRAWS)
     with _style.style():
@@ -69,9 +69,9 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     return figure
 
 
-def _default(fit: Fit) -> list[str]:
-    sampled = [p.name for p in fit.model.parameters]
-    if "ceiling" not in fit.posterior:
+def _default(fit: Fit, single: list[str]) -> list[str]:
+    sampled = [p.name for p in fit.model.parameters if p.name in single]
+    if "ceiling" not in single:
         return sampled
     return [name for name in sampled if name != "E"] + ["ceiling"]
 
@@ -89,10 +89,16 @@ def _canvas(n: int) -> tuple[Figure, list[Axes]]:
 
 def _draw(ax: Axes, posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
     low, high = np.quantile(posterior, [0.05, 0.95])
-    x, density, _ = array_stats.kde(posterior)
+    x, density, _ = array_stats.kde(posterior, bw="silverman")
     ax.fill_between(x, density, color=_style.CURVE_BANDS["90%"], lw=0)
     ax.plot(x, density, color=_style.CURVE, lw=1.4, label="posterior")
-    ax.plot(*array_stats.kde(prior)[:2], color=_style.PRIOR, lw=1.4, ls="--", label="prior")
+    ax.plot(
+        *array_stats.kde(prior, bw="silverman")[:2],
+        color=_style.PRIOR,
+        lw=1.4,
+        ls="--",
+        label="prior",
+    )
     ax.plot(
         [low, high], [0, 0], color=_style.CURVE, lw=4, solid_capstyle="butt",
         clip_on=False, label="90% of the posterior",
