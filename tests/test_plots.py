@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from bayes_scaling.errors import ConvergenceWarning, ModelError
+from bayes_scaling.errors import ConvergenceWarning, ModelError, RunsError
 from bayes_scaling.plots import plot_forecast, plot_priors
 
 pytestmark = pytest.mark.slow
@@ -198,6 +198,14 @@ def test_panels_can_be_chosen(pass_at_k_fit):
     assert ax.get_title(loc="left").endswith("368 scores fitted, 0 held out, k = 8")
     with pytest.raises(ModelError, match="2 panels do not fit one ax"):
         plot_forecast(pass_at_k_fit, panels=[1, 8], ax=ax)
+
+
+def test_held_out_runs_of_another_series_are_refused(power_law_fit, dclm):
+    with pytest.raises(RunsError, match="one series is needed"):
+        plot_forecast(power_law_fit, dclm)
+    other = dclm.select("arc_easy", "acc_norm")
+    with pytest.raises(RunsError, match="are of metric acc_norm, the fit is of acc"):
+        plot_forecast(power_law_fit, other)
 
 
 def test_law_in_flops_has_one_panel(power_law_fit):

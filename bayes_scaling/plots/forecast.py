@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from bayes_scaling.errors import ModelError
+from bayes_scaling.errors import ModelError, RunsError
 from bayes_scaling.fit import Fit
 from bayes_scaling.forecast import QUANTILES, summarise
 from bayes_scaling.plots import _style
@@ -89,12 +89,16 @@ def plot_forecast(
     ------
     ModelError
         If `ax` is given and there are several panels, or `panels` that the law does not have.
+    RunsError
+        If the held-out runs are not of the benchmark and metric that were fitted.
 
     Warns
     -----
     ConvergenceWarning
         If the draws should not be trusted; the title says so too.
     """
+    if runs_held_out is not None and len(runs_held_out):
+        _require_same_series(fit, runs_held_out)
     parts = _panels(fit, runs_held_out, panels)
     grid = _grid(fit, runs_held_out) if flops is None else np.sort(np.asarray(flops, float).ravel())
     with _style.style():
@@ -112,6 +116,14 @@ def plot_forecast(
 
 
 # ---- what to draw ------------------------------------------------------------------------------
+
+
+def _require_same_series(fit: Fit, held_out: Runs) -> None:
+    held_out.require_one_series()
+    for column in ("benchmark", "metric"):
+        fitted, other = fit.observations.attrs[column], held_out.table[column].iloc[0]
+        if other != fitted:
+            raise RunsError(f"held-out runs are of {column} {other}, the fit is of {fitted}")
 
 
 def _panels(fit: Fit, held_out: Runs | None, wanted: Sequence[float] | None) -> list[_Panel]:
