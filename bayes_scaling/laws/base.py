@@ -151,7 +151,14 @@ class TwoStageLaw(ScalingLaw):
     ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). `level` is
     −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
     deviation `loss_scatter` in log loss, and that scatter goes on to its accuracy.
+
+    Attributes
+    ----------
+    loss_parameters : tuple of Parameter
+        Those of `parameters` that only the first stage reads.
     """
+
+    loss_parameters: ClassVar[tuple[Parameter, ...]]
 
     @abstractmethod
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:

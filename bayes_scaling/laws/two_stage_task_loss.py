@@ -31,9 +31,7 @@ class TwoStageTaskLoss(TwoStageLaw):
     equation = "L = A N^-alpha + B D^-beta + loss_E;  Q' = ceiling sigmoid(k (midpoint - L))"
     source = "Bhagia et al. 2024 (arXiv:2412.04403), eqs. 1 and 2"
     inputs = ("params", "tokens")
-    parameters = (
-        STEEPNESS,
-        CEILING_SHARE,
+    loss_parameters = (
         Parameter("loss_level", "loss at the centroid of the fitted runs", "nats", start=1.0),
         Parameter("loss_E", "irreducible loss", "nats", start=0.2, upper=_below_loss),
         Parameter("params_share", "share of the reducible loss due to parameters", "", start=0.5),
@@ -41,6 +39,7 @@ class TwoStageTaskLoss(TwoStageLaw):
         Parameter("beta", "exponent of training tokens", "", start=0.3),
         LOSS_SCATTER,
     )
+    parameters = (STEEPNESS, CEILING_SHARE, *loss_parameters)
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""

@@ -1,0 +1,220 @@
+"""Where a forecast's uncertainty comes from: its variance by source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+from numpy.polynomial.hermite_e import hermegauss
+from numpy.typing import NDArray
+
+from bayes_scaling import forecast as forecasting
+from bayes_scaling.fit import Fit
+from bayes_scaling.forecast import BudgetLike
+from bayes_scaling.laws.base import TwoStageLaw
+
+DIRECT_SOURCES = ("parameters", "scatter", "item noise")
+TWO_STAGE_SOURCES = (
+    "stage-1 parameters",
+    "stage-1 residual",
+    "stage-2 parameters",
+    "stage-1 × stage-2",
+    "stage-2 scatter",
+    "item noise",
+)
+# Stage-2 draws that each stage-1 draw meets, and simulated scores of each draw.
+_REPEATS = 16
+_NODES = 15
+
+
+def error_budget(
+    fit: Fit,
+    *,
+    flops: BudgetLike | None = None,
+    params: BudgetLike | None = None,
+    tokens: BudgetLike | None = None,
+    k: BudgetLike | None = None,
+    tokens_per_param: float | None = None,
+    n_items: BudgetLike | None = None,
+    seed: int | None = None,
+) -> xr.Dataset:
+    r"""Return which share of a forecast's variance comes from which source.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    flops, params, tokens, k, tokens_per_param
+        Future runs; see :func:`bayes_scaling.forecast.budgets`.
+    n_items : float or sequence of float, optional
+        Test items of the future runs; by default as in the fitted runs. 0: endlessly many.
+    seed : int, optional
+        Seed of what is simulated; by default the fit's.
+
+    Returns
+    -------
+    xarray.Dataset
+        `variance` and `share` (budget, source) and `total` (budget), the variance of the score
+        of one future run; shares of a budget add up to 1. Coordinates of `budget`: the inputs
+        and `n_items`. ``result["share"].to_pandas()`` is a table.
+
+    Raises
+    ------
+    ModelError
+        If an input of the law is missing or not positive.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws should not be trusted.
+
+    Notes
+    -----
+    The law of total variance is applied from the innermost source outwards. Write m for the
+    mean accuracy of a run given the parameters θ₁, θ₂ of both stages and the residual ε of its
+    log loss in stage 1, and m̄ for its mean over ε:
+
+    .. math:: \mathrm{Var}(y) = \mathrm{Var}(\bar m) + \mathrm{E}[\mathrm{Var}_ε(m)]
+              + \mathrm{E}[(t - m)^2] + \text{item noise},
+
+    where t is the accuracy on endlessly many items. The second term is that of the stage-1
+    residual, with a scatter of the loss as uncertain as it is. The first is split by Sobol's
+    decomposition: given the observed losses the likelihood factors by stage, so θ₁ and θ₂ are
+    independent a posteriori, and pairing each draw of θ₁ with draws of θ₂ of other iterations
+    gives the variance of E(m̄ | θ₁), of E(m̄ | θ₂) and, as a source of its own, what remains:
+    the interaction of the stages. A direct law has Var(m) as the one source "parameters", with
+    the drift beyond the fitted runs where a law has one.
+
+    The terms add up to the total exactly; the total differs from the variance of
+    :meth:`Fit.forecast`'s simulated scores by Monte Carlo error.
+    """
+    asked = {"flops": flops, "params": params, "tokens": tokens, "k": k}
+    seed = fit.seed if seed is None else seed
+    forecast = fit.forecast(**asked, tokens_per_param=tokens_per_param, n_items=n_items, seed=seed)
+    rows = [_split(fit, _Budget.of(forecast, place), seed) for place in forecast["budget"].values]
+    variance = np.array([list(row.values()) for row in rows])
+    total = variance.sum(axis=1)
+    seen = fit.observations.attrs
+    return xr.Dataset(
+        {
+            "variance": (("budget", "source"), variance),
+            "share": (("budget", "source"), variance / total[:, None]),
+            "total": ("budget", total),
+        },
+        coords={**forecast.drop_vars(["chain", "draw"]).coords, "source": list(rows[0])},
+        attrs={"law": fit.model.law_name, **seen},
+    )
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """One future run: inputs of the law, along dimension `budget` of size 1, and items."""
+
+    inputs: xr.Dataset
+    n_items: xr.DataArray
+
+    @classmethod
+    def of(cls, forecast: xr.Dataset, place: int) -> _Budget:
+        one = forecast.sel(budget=[place])
+        names = [n for n, v in one.coords.items() if v.dims == ("budget",)]
+        inputs = one[[n for n in names if n not in ("budget", "n_items")]].reset_coords()
+        return cls(inputs, one["n_items"].drop_vars(names))
+
+
+def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
+    """Return the variance of one future score by source."""
+    if not fit.model.two_stage:
+        mean = _curve(fit, fit.posterior, budget, seed)
+        noise = _noise(fit, fit.posterior, mean, budget, seed)
+        return dict(zip(DIRECT_SOURCES, (float(mean.var()), *noise), strict=True))
+    draws = _crossed(fit, seed)
+    nodes, weights = hermegauss(_NODES)
+    at_nodes = _curve(fit, draws, budget, seed, xr.DataArray(nodes, dims="node"))
+    share = xr.DataArray(weights / weights.sum(), dims="node")
+    mean = at_nodes.dot(share, dim="node")
+    residual = float(((at_nodes - mean) ** 2).dot(share, dim="node").mean())
+    first, second, interaction = _two_way(mean.transpose("draw", "repeat").to_numpy())
+    rng = forecasting.generator(b"residual", seed)
+    luck = mean.copy(data=rng.standard_normal(mean.shape))
+    noise = _noise(fit, draws, _curve(fit, draws, budget, seed, luck), budget, seed)
+    parts = (first, residual, second, interaction, *noise)
+    return dict(zip(TWO_STAGE_SOURCES, parts, strict=True))
+
+
+def _curve(
+    fit: Fit, draws: xr.Dataset, budget: _Budget, seed: int, residual: xr.DataArray | float = 0.0
+) -> xr.DataArray:
+    rng = forecasting.generator(b"curve", seed)
+    curve = fit.model.curve(draws, budget.inputs, fit.observations, rng, loss_residual=residual)
+    return curve.isel(budget=0, drop=True)
+
+
+def _crossed(fit: Fit, seed: int) -> xr.Dataset:
+    """Return each draw of the first stage, `draw`, beside several of the second, `repeat`.
+
+    Draws of the second stage are shuffled and then moved on by one a repeat, so that each is
+    met as often as any other.
+    """
+    law = cast(TwoStageLaw, fit.model.law)
+    of_loss = {p.name for p in law.loss_parameters}
+    flat = fit.posterior[[p.name for p in fit.model.parameters]].stack(sample=("chain", "draw"))
+    size = flat.sizes["sample"]
+    order = forecasting.generator(b"shuffle", seed).permutation(size)
+    places = (np.arange(size)[:, None] + np.arange(min(_REPEATS, size))) % size
+    return xr.Dataset(
+        {
+            name: ("draw", values.to_numpy())
+            if name in of_loss
+            else (("draw", "repeat"), values.to_numpy()[order][places])
+            for name, values in flat.data_vars.items()
+        }
+    )
+
+
+def _two_way(mean: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the variances of first stage, second stage and interaction; they sum to the whole.
+
+    Parameters
+    ----------
+    mean : ndarray
+        Stage-1 draw by repeat, laid out as by :func:`_crossed`.
+    """
+    size, repeats = mean.shape
+    # Row j: where the second stage had its draw j.
+    places = (np.arange(size)[:, None] - np.arange(repeats)) % size
+    whole = float(mean.var())
+    first, second = _main_effect(mean), _main_effect(mean[places, np.arange(repeats)])
+    if first + second > whole:  # no interaction, and Monte Carlo error
+        scale = whole / (first + second)
+        return first * scale, second * scale, 0.0
+    return first, second, whole - first - second
+
+
+def _main_effect(groups: NDArray[np.float64]) -> float:
+    """Return the variance of the groups' means, less what few members a group add to it."""
+    within = groups.var(axis=1, ddof=1).mean() / groups.shape[1]
+    return max(float(groups.mean(axis=1).var() - within), 0.0)
+
+
+def _noise(
+    fit: Fit, draws: xr.Dataset, mean: xr.DataArray, budget: _Budget, seed: int
+) -> tuple[float, float]:
+    """Return the mean squares of scores round their mean: scatter of runs, and item noise.
+
+    Both numbers of items see the same random numbers, and hence the same true accuracies.
+    """
+    if "repeat" not in mean.dims:
+        mean = mean.expand_dims(repeat=_REPEATS)
+    squares = [
+        _mean_square(fit, draws, mean, n, seed) for n in (0 * budget.n_items, budget.n_items)
+    ]
+    items = min(max(squares[1] - squares[0], 0.0), squares[1])
+    return squares[1] - items, items
+
+
+def _mean_square(fit: Fit, draws: xr.Dataset, mean: xr.DataArray, n_items: Any, seed: int) -> float:
+    rng = forecasting.generator(b"noise", seed)
+    score = fit.model.likelihood.draw(n_items.isel(budget=0), mean, draws, rng)
+    return float(((score - mean) ** 2).mean())
