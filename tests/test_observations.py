@@ -23,12 +23,13 @@ def seen_by(law, table, n_parameters=3, **columns):
 
 
 def test_scores_inputs_and_centre(ladder):
+    ladder = ladder.assign(flops=[1e18, 2e18, 3e18, 5e18, 1e19, 3e20, 1e21, 6e22])  # uneven
     seen = seen_by("power_law", ladder, score=SCORES, n_items=500)
     logs = np.log(ladder["flops"])
     assert dict(seen.sizes) == {"row": 8}
     np.testing.assert_array_equal(seen["flops"], ladder["flops"])
     assert float(seen["centre_flops"]) == pytest.approx(logs.mean())
-    assert float(seen["reach"]) == pytest.approx((logs.max() - logs.min()) / 2)  # evenly spaced
+    assert float(seen["reach"]) == pytest.approx(logs.max() - logs.mean())
     assert float(seen["chance"]) == 0.25
     assert seen["n_items"].to_numpy().tolist() == [500.0] * 8
     assert seen.attrs == {"benchmark": "simulated", "metric": "acc", "mixture": "unspecified"}
