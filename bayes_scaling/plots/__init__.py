@@ -1,6 +1,18 @@
 """Figures, one file each."""
 
+from bayes_scaling.plots.backtest import plot_calibration, plot_crps_by_distance
+from bayes_scaling.plots.bands import plot_bands
+from bayes_scaling.plots.comparison import plot_comparison
+from bayes_scaling.plots.error_budget import plot_error_budget
 from bayes_scaling.plots.forecast import plot_forecast
 from bayes_scaling.plots.priors import plot_priors
 
-__all__ = ["plot_forecast", "plot_priors"]
+__all__ = [
+    "plot_bands",
+    "plot_calibration",
+    "plot_comparison",
+    "plot_crps_by_distance",
+    "plot_error_budget",
+    "plot_forecast",
+    "plot_priors",
+]
