@@ -117,14 +117,16 @@ class _Refitter(az.SamplingWrapper):
 
     def sel_observations(self, idx: Any) -> tuple[Runs, xr.Dataset]:
         """Return the runs without an observation, and that observation."""
-        seen = self.fit.observations
-        unit = self.fit.model.likelihood.unit
+        seen, table = self.fit.observations, self.fit.runs.table
         place = int(np.atleast_1d(idx)[0])
-        labels = np.unique(seen["run"]) if unit == "run" else seen["run"].to_numpy()
-        out = seen["run"].to_numpy() == labels[place]
-        table = self.fit.runs.table
-        kept = table[~table["run"].isin([labels[place]])]
-        return Runs.from_frame(kept), seen.isel(row=np.flatnonzero(out))
+        if self.fit.model.likelihood.unit == "run":
+            out = seen["run"].to_numpy() == np.unique(seen["run"])[place]
+        else:
+            out = np.arange(seen.sizes["row"]) == place
+        lost = table["run"].isin(seen["run"].to_numpy()[out])
+        if "k" in seen:
+            lost &= table["k"].isin(seen["k"].to_numpy()[out])
+        return Runs.from_frame(table[~lost]), seen.isel(row=np.flatnonzero(out))
 
     def sample(self, modified_observed_data: Runs) -> Fit:
         """Fit the remaining runs."""
