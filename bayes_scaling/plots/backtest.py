@@ -123,9 +123,9 @@ def _shared(scores: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def _edges(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return edges of bins of equal width in log distance; narrower than doubling helps none."""
+    """Return edges of bins of equal width in log distance, each at least a factor of 1.5."""
     low, high = distance.min() / 1.05, distance.max() * 1.05
-    bins = int(np.clip(np.log2(high / low), 1, _MOST_BINS))
+    bins = int(np.clip(np.log(high / low) / np.log(1.5), 1, _MOST_BINS))
     return np.geomspace(low, high, bins + 1)
 
 
