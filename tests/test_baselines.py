@@ -1,0 +1,60 @@
+"""Published point fits, on curves that they must recover exactly."""
+
+import numpy as np
+import pytest
+from ladders import as_runs, budgets, centred, curve
+
+from bayes_scaling.baselines import BASELINES, broken, direct, two_stage_linear, two_stage_logistic
+from bayes_scaling.errors import ModelError
+
+
+@pytest.fixture
+def ladder():
+    return budgets(30, low=1e18, high=4e22)
+
+
+def _loss(table):
+    return 2.8 * np.exp(-0.05 * centred(table))
+
+
+def _forecast_error(baseline, runs, cutoff=6e21):
+    ahead = runs.above(cutoff).table
+    return np.abs(baseline(runs.below(cutoff))(ahead) - ahead["score"]).max()
+
+
+def test_direct_recovers_a_power_law(ladder):
+    score = curve(0.8 * np.exp(-0.2 * centred(ladder)), floor=0.25)
+    assert _forecast_error(direct, as_runs(ladder, score=score)) < 1e-9
+
+
+def test_broken_recovers_a_break(ladder):
+    x = centred(ladder)
+    z = -0.1 * x - 0.25 * 0.8 * np.logaddexp(0, (x + 1.5) / 0.8)
+    assert _forecast_error(broken, as_runs(ladder, score=curve(np.exp(z)), chance=0.0)) < 5e-3
+
+
+def test_two_stage_linear_recovers_its_truth(ladder):
+    loss = _loss(ladder)
+    runs = as_runs(ladder, score=2.0 - 0.5 * loss, loss_mix=loss, chance=0.0, mixture="mix")
+    assert _forecast_error(two_stage_linear, runs) < 1e-9
+
+
+def test_two_stage_logistic_recovers_its_truth(ladder):
+    loss = _loss(ladder)
+    score = 0.25 + 0.7 / (1 + np.exp(3 * (loss - 2.8)))
+    runs = as_runs(ladder, score=score, loss_mix=loss, mixture="mix")
+    assert _forecast_error(two_stage_logistic, runs) < 5e-3
+
+
+def test_scores_near_chance_are_left_out_as_in_the_papers(ladder):
+    score = np.r_[np.full(28, 0.26), 0.5, 0.6]
+    with pytest.raises(ModelError, match="only 2 scores are far enough"):
+        direct(as_runs(ladder, score=score))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_forecasts_stay_accuracies(name, dclm):
+    runs = dclm.select(benchmark="lambada_openai", metric="acc", tokens_per_param=20)
+    far = runs.table.assign(flops=1e30)
+    forecast = BASELINES[name](runs.below(6e21))(far)
+    assert ((forecast >= 0) & (forecast <= 1)).all()
