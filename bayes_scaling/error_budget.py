@@ -103,7 +103,10 @@ def error_budget(
             "share": (("budget", "source"), variance / total[:, None]),
             "total": ("budget", total),
         },
-        coords={**forecast.drop_vars(["chain", "draw"]).coords, "source": list(rows[0])},
+        coords={
+            **{name: coord for name, coord in forecast.coords.items() if coord.dims == ("budget",)},
+            "source": list(rows[0]),
+        },
         attrs={"law": fit.model.law_name, **seen},
     )
 
@@ -154,20 +157,21 @@ def _curve(
 def _crossed(fit: Fit, seed: int) -> xr.Dataset:
     """Return each draw of the first stage, `draw`, beside several of the second, `repeat`.
 
-    Draws of the second stage are shuffled and then moved on by one a repeat, so that each is
-    met as often as any other.
+    Both are shuffled, as neighbours in a chain are alike, and then the second is moved on by one
+    a repeat, so that each draw is met as often as any other.
     """
     law = cast(TwoStageLaw, fit.model.law)
     of_loss = {p.name for p in law.loss_parameters}
     flat = fit.posterior[[p.name for p in fit.model.parameters]].stack(sample=("chain", "draw"))
     size = flat.sizes["sample"]
-    order = forecasting.generator(b"shuffle", seed).permutation(size)
+    rng = forecasting.generator(b"shuffle", seed)
+    first, second = rng.permutation(size), rng.permutation(size)
     places = (np.arange(size)[:, None] + np.arange(min(_REPEATS, size))) % size
     return xr.Dataset(
         {
-            name: ("draw", values.to_numpy())
+            name: ("draw", values.to_numpy()[first])
             if name in of_loss
-            else (("draw", "repeat"), values.to_numpy()[order][places])
+            else (("draw", "repeat"), values.to_numpy()[second][places])
             for name, values in flat.data_vars.items()
         }
     )
