@@ -37,6 +37,9 @@ _EMBEDDED_CUT = {"dclm": 6e21}
 _HELD_OUT_FACTOR = 6.0
 
 
+_WIDTH = 150
+
+
 @dataclass(frozen=True)
 class Task:
     """What to compare: models by name, series of runs, and the largest budget to fit."""
@@ -229,7 +232,8 @@ def to_json(task: Task, result: Backtest, files: list[Path]) -> dict[str, Any]:
 
 def show(task: Task, result: Backtest, files: list[Path]) -> None:
     """Print the results for a person."""
-    console = Console(highlight=False)
+    # Eight models by eight scores do not fit the 80 columns that a pipe is taken to have.
+    console = Console(highlight=False, width=max(Console().width, _WIDTH))
     console.print(
         f"Fitted on C ≤ {task.cutoff:.3g} FLOPs, mixture {task.runs.mixtures[0]}; scored on the "
         "runs above. Errors are of the median, intervals of the score of one run.",
