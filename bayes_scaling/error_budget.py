@@ -27,6 +27,8 @@ TWO_STAGE_SOURCES = (
 # Stage-2 draws that each stage-1 draw meets, and simulated scores of each draw.
 _REPEATS = 16
 _NODES = 15
+# Random shifts mix the draws so well that each sweep of least squares gains a digit or so.
+_SWEEPS = 12
 
 
 def error_budget(
@@ -82,10 +84,10 @@ def error_budget(
     where t is the accuracy on endlessly many items. The second term is that of the stage-1
     residual, with a scatter of the loss as uncertain as it is. The first is split by Sobol's
     decomposition: given the observed losses the likelihood factors by stage, so θ₁ and θ₂ are
-    independent a posteriori, and pairing each draw of θ₁ with draws of θ₂ of other iterations
-    gives the variance of E(m̄ | θ₁), of E(m̄ | θ₂) and, as a source of its own, what remains:
-    the interaction of the stages. A direct law has Var(m) as the one source "parameters", with
-    the drift beyond the fitted runs where a law has one.
+    independent a posteriori, and pairing each draw of θ₁ with several of θ₂ gives, by a two-way
+    analysis of variance, the variance of E(m̄ | θ₁), of E(m̄ | θ₂) and, as a source of its own,
+    what remains: the interaction of the stages. A direct law has Var(m) as the one source
+    "parameters", with the drift beyond the fitted runs where a law has one.
 
     The terms add up to the total exactly; the total differs from the variance of
     :meth:`Fit.forecast`'s simulated scores by Monte Carlo error.
@@ -132,13 +134,13 @@ def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
         mean = _curve(fit, fit.posterior, budget, seed)
         noise = _noise(fit, fit.posterior, mean, budget, seed)
         return dict(zip(DIRECT_SOURCES, (float(mean.var()), *noise), strict=True))
-    draws = _crossed(fit, seed)
+    draws, shifts = _crossed(fit, seed)
     nodes, weights = hermegauss(_NODES)
     at_nodes = _curve(fit, draws, budget, seed, xr.DataArray(nodes, dims="node"))
     share = xr.DataArray(weights / weights.sum(), dims="node")
     mean = at_nodes.dot(share, dim="node")
     residual = float(((at_nodes - mean) ** 2).dot(share, dim="node").mean())
-    first, second, interaction = _two_way(mean.transpose("draw", "repeat").to_numpy())
+    first, second, interaction = _two_way(mean.transpose("draw", "repeat").to_numpy(), shifts)
     rng = forecasting.generator(b"residual", seed)
     luck = mean.copy(data=rng.standard_normal(mean.shape))
     noise = _noise(fit, draws, _curve(fit, draws, budget, seed, luck), budget, seed)
@@ -154,11 +156,11 @@ def _curve(
     return curve.isel(budget=0, drop=True)
 
 
-def _crossed(fit: Fit, seed: int) -> xr.Dataset:
+def _crossed(fit: Fit, seed: int) -> tuple[xr.Dataset, NDArray[np.int_]]:
     """Return each draw of the first stage, `draw`, beside several of the second, `repeat`.
 
-    Both are shuffled, as neighbours in a chain are alike, and then the second is moved on by one
-    a repeat, so that each draw is met as often as any other.
+    Both are shuffled, as neighbours in a chain are alike. In repeat r, draw i of the first stage
+    meets draw i + r-th shift of the second; the shifts are returned too.
     """
     law = cast(TwoStageLaw, fit.model.law)
     of_loss = {p.name for p in law.loss_parameters}
@@ -166,40 +168,45 @@ def _crossed(fit: Fit, seed: int) -> xr.Dataset:
     size = flat.sizes["sample"]
     rng = forecasting.generator(b"shuffle", seed)
     first, second = rng.permutation(size), rng.permutation(size)
-    places = (np.arange(size)[:, None] + np.arange(min(_REPEATS, size))) % size
-    return xr.Dataset(
-        {
-            name: ("draw", values.to_numpy()[first])
-            if name in of_loss
-            else (("draw", "repeat"), values.to_numpy()[second][places])
-            for name, values in flat.data_vars.items()
-        }
-    )
+    shifts = rng.choice(size, min(_REPEATS, size), replace=False)
+    places = (np.arange(size)[:, None] + shifts) % size
+    draws = {
+        name: ("draw", values.to_numpy()[first])
+        if name in of_loss
+        else (("draw", "repeat"), values.to_numpy()[second][places])
+        for name, values in flat.data_vars.items()
+    }
+    return xr.Dataset(draws), shifts
 
 
-def _two_way(mean: NDArray[np.float64]) -> tuple[float, float, float]:
+def _two_way(mean: NDArray[np.float64], shifts: NDArray[np.int_]) -> tuple[float, ...]:
     """Return the variances of first stage, second stage and interaction; they sum to the whole.
+
+    A two-way analysis of variance: main effects by least squares, the interaction from what they
+    leave.
 
     Parameters
     ----------
     mean : ndarray
         Stage-1 draw by repeat, laid out as by :func:`_crossed`.
+    shifts : ndarray
+        Of each repeat.
     """
     size, repeats = mean.shape
-    # Row j: where the second stage had its draw j.
-    places = (np.arange(size)[:, None] - np.arange(repeats)) % size
-    whole = float(mean.var())
-    first, second = _main_effect(mean), _main_effect(mean[places, np.arange(repeats)])
-    if first + second > whole:  # no interaction, and Monte Carlo error
-        scale = whole / (first + second)
-        return first * scale, second * scale, 0.0
-    return first, second, whole - first - second
-
-
-def _main_effect(groups: NDArray[np.float64]) -> float:
-    """Return the variance of the groups' means, less what few members a group add to it."""
-    within = groups.var(axis=1, ddof=1).mean() / groups.shape[1]
-    return max(float(groups.mean(axis=1).var() - within), 0.0)
+    rows, each = np.arange(size)[:, None], np.arange(repeats)
+    there, back = (rows + shifts) % size, (rows - shifts) % size
+    centred = mean - mean.mean()
+    first, second = np.zeros(size), np.zeros(size)
+    for _ in range(_SWEEPS):
+        first = (centred - second[there]).mean(axis=1)
+        second = (centred - first[:, None])[back, each].mean(axis=1)
+    left = centred - first[:, None] - second[there]
+    interaction = (left**2).sum() / (left.size - 2 * size + 1)
+    main = [max(effect.var() - interaction / repeats, 0.0) for effect in (first, second)]
+    parts = np.array([*main, interaction])
+    if not parts.any():
+        return 0.0, 0.0, 0.0
+    return tuple(float(part) for part in parts * mean.var() / parts.sum())
 
 
 def _noise(
