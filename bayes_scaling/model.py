@@ -250,9 +250,15 @@ class ScalingModel:
                 pm.Deterministic(name, value)
         return model
 
-    def starts(self) -> dict[str, Any]:
-        """Return where the chains start, before jitter."""
-        return {p.name: np.full(p.size, p.start) if p.size else p.start for p in self.parameters}
+    def starts(self, observations: xr.Dataset) -> dict[str, Any]:
+        """Return where the chains start, before jitter.
+
+        The level starts at one place of its interval, whatever the chance level that bounds it,
+        since the starts are compiled in with the first series.
+        """
+        starts = {p.name: np.full(p.size, p.start) if p.size else p.start for p in self.parameters}
+        lowest = 0.0 if self.floor == "free" else float(observations["chance"])
+        return starts | {"level": lowest + (1 - lowest) * LEVEL.start}
 
     def _inputs(self, inputs: xr.Dataset, centre: Mapping[str, float]) -> dict[str, xr.DataArray]:
         """Return the centred logarithms of the inputs, and what the law makes of them."""

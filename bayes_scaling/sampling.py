@@ -31,7 +31,7 @@ def compiled(model: ScalingModel, observations: xr.Dataset) -> Any:
     with _compiling:
         if key not in _compiled:
             _compiled[key] = nutpie.compile_pymc_model(
-                model.build(observations), initial_points=model.starts()
+                model.build(observations), initial_points=model.starts(observations)
             )
     return _compiled[key]
 

@@ -269,9 +269,20 @@ def test_every_number_of_a_built_model_is_data_that_can_be_replaced(runs):
 
 
 def test_every_parameter_has_a_start(runs):
+    _, seen = load_model("power_law").prepare(runs)
     for name in MODELS:
         model = load_model(name).with_options(likelihood="student_t")
-        assert list(model.starts()) == [p.name for p in model.parameters]
+        assert list(model.starts(seen)) == [p.name for p in model.parameters]
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.25, 0.5])
+@pytest.mark.parametrize("floor", FLOORS)
+def test_the_level_starts_at_one_place_of_its_interval(chance, floor):
+    """Starts are compiled in, so they must not depend on the series compiled first."""
+    runs = as_runs(budgets(8), score=np.linspace(0.6, 0.8, 8), n_items=500, chance=chance)
+    model, seen = load_model("power_law").with_options(floor=floor).prepare(runs)
+    lowest = 0.0 if floor == "free" else chance
+    assert (model.starts(seen)["level"] - lowest) / (1 - lowest) == pytest.approx(0.5)
 
 
 def test_counts_of_right_answers_are_whole(runs):
