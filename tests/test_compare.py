@@ -75,10 +75,10 @@ def test_loo_is_that_of_exact_refits(every_other, law):
 
 @pytest.fixture(scope="module")
 def with_a_stray_run(every_other):
-    """Return runs of which the largest scores 12 points below the rest's course."""
+    """Return runs of which the largest scores 8 points below the rest's course."""
     table = every_other.table
     place = table["flops"].idxmax()
-    table.loc[place, "score"] -= 0.12
+    table.loc[place, "score"] -= 0.08
     return Runs.from_frame(table), int(place)
 
 
@@ -91,9 +91,10 @@ def test_runs_that_importance_sampling_cannot_leave_out_are_refitted(with_a_stra
     np.testing.assert_array_equal(mended.pareto_k, plain.pareto_k)
     changed = ~np.isclose(mended.elpd_i, plain.elpd_i, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(changed, bad(plain))
-    # Another seed: the same number up to Monte Carlo error, which is large so far in a tail.
+    # Another seed gives the same up to Monte Carlo error; importance sampling is a nat off.
     exact = exact_elpd(fit, place, seed=1)
-    assert float(mended.elpd_i[place]) == pytest.approx(exact, abs=1)
+    assert float(mended.elpd_i[place]) == pytest.approx(exact, abs=0.5)
+    assert float(plain.elpd_i[place]) > exact + 0.5
     assert mended.elpd == pytest.approx(float(mended.elpd_i.sum()))
 
 
