@@ -45,9 +45,7 @@ GEOMETRY = [
     ("power_law_ceiling", "hellaswag", "acc_norm"),
     ("power_law_ceiling", "gsm8k_cot_llama", "exact_match"),
     ("broken_power_law", "sciq", "acc"),
-    ("broken_power_law", "gsm8k_cot_llama", "exact_match"),
     ("pass_at_k", "humaneval-py", "pass@k"),
-    ("pass_at_k", "lbpp", "pass@k"),
 ]
 
 
