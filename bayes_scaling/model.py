@@ -29,6 +29,7 @@ Floor = Literal["free", "fixed", "filter"]
 EDGE = 1e-9
 FLOORS = ("free", "fixed", "filter")
 
+# The chains start these two where the scores are: see ScalingModel.starts.
 LEVEL = Parameter(
     "level", "accuracy of the curve at the centroid of the fitted runs", "accuracy", start=0.5
 )
@@ -253,12 +254,16 @@ class ScalingModel:
     def starts(self, observations: xr.Dataset) -> dict[str, Any]:
         """Return where the chains start, before jitter.
 
-        The level starts at one place of its interval, whatever the chance level that bounds it,
-        since the starts are compiled in with the first series.
+        The level starts at the mean score, and the floor between chance and the lowest score:
+        a floor whose prior is narrow is not found from far away.
         """
         starts = {p.name: np.full(p.size, p.start) if p.size else p.start for p in self.parameters}
-        lowest = 0.0 if self.floor == "free" else float(observations["chance"])
-        return starts | {"level": lowest + (1 - lowest) * LEVEL.start}
+        score, chance = observations["score"], float(observations["chance"])
+        lowest = 0.0 if self.floor == "free" else chance
+        place = (float(score.mean()) - lowest) / (1 - lowest)
+        level = lowest + (1 - lowest) * float(np.clip(place, 0.05, 0.95))
+        floor = np.clip((chance + float(score.min())) / 2, 0.001 * level, 0.9 * level)
+        return starts | {"level": level} | ({"floor": floor} if self.floor == "free" else {})
 
     def _inputs(self, inputs: xr.Dataset, centre: Mapping[str, float]) -> dict[str, xr.DataArray]:
         """Return the centred logarithms of the inputs, and what the law makes of them."""

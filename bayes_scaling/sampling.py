@@ -13,27 +13,26 @@ import pymc as pm
 import xarray as xr
 
 from bayes_scaling.model import ScalingModel
+from bayes_scaling.program import Program, compile_program
 
 # Statistics of the sampler worth keeping with every fit.
 _STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
-_compiled: dict[tuple[Any, ...], Any] = {}
+_programs: dict[tuple[Any, ...], Program] = {}
 _compiling = threading.Lock()
 
 
-def compiled(model: ScalingModel, observations: xr.Dataset) -> Any:
+def program(model: ScalingModel, observations: xr.Dataset) -> Program:
     """Return the machine code of a settled model, compiling it at its first use.
 
-    Data, chance levels, item counts and prior hyperparameters are inputs of the code, so it
+    Data, chance levels, item counts and prior hyperparameters are arguments of the code, so it
     serves every series that the law is fitted to.
     """
     key = model.structure()
     with _compiling:
-        if key not in _compiled:
-            _compiled[key] = nutpie.compile_pymc_model(
-                model.build(observations), initial_points=model.starts(observations)
-            )
-    return _compiled[key]
+        if key not in _programs:
+            _programs[key] = compile_program(model.build(observations))
+    return _programs[key]
 
 
 def sample_posterior(
@@ -76,11 +75,9 @@ def sample_posterior(
     posterior, sample_stats : xarray.Dataset
         Dimensions (chain, draw).
     """
-    code = compiled(model, observations)
-    used = {variable.name for variable in code.shared_var_keys}
-    numbers = {k: v for k, v in model.data(observations).items() if k in used}
+    code, data = program(model, observations), model.data(observations)
     tree = nutpie.sample(
-        code.with_data(**numbers),
+        code.bind(data, model.starts(observations)),
         draws=draws,
         tune=tune,
         chains=chains,
@@ -93,7 +90,8 @@ def sample_posterior(
         progress_callback=on_progress,
     )
     stats = tree["sample_stats"].to_dataset()
-    return tree["posterior"].to_dataset(), stats[[name for name in _STATS if name in stats]]
+    posterior = code.constrain(tree["posterior"].to_dataset(), data)
+    return posterior, stats[[name for name in _STATS if name in stats]]
 
 
 def sample_prior(

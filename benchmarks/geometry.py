@@ -16,7 +16,7 @@ from bayes_scaling.model import load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.sampling import sample_posterior
 
-COMPUTE_LAWS = ("power_law", "power_law_ceiling", "broken_power_law")
+COMPUTE_LAWS = ("power_law", "power_law_ceiling", "broken_power_law", "drifting_power_law")
 
 
 def jobs() -> Iterator[tuple[str, Runs]]:

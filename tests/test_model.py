@@ -275,14 +275,34 @@ def test_every_parameter_has_a_start(runs):
         assert list(model.starts(seen)) == [p.name for p in model.parameters]
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.25, 0.5])
-@pytest.mark.parametrize("floor", FLOORS)
-def test_the_level_starts_at_one_place_of_its_interval(chance, floor):
-    """Starts are compiled in, so they must not depend on the series compiled first."""
-    runs = as_runs(budgets(8), score=np.linspace(0.6, 0.8, 8), n_items=500, chance=chance)
-    model, seen = load_model("power_law").with_options(floor=floor).prepare(runs)
-    lowest = 0.0 if floor == "free" else chance
-    assert (model.starts(seen)["level"] - lowest) / (1 - lowest) == pytest.approx(0.5)
+@pytest.mark.parametrize("floor", ["free", "fixed"])
+@pytest.mark.parametrize(
+    ("chance", "scores"),
+    [
+        (0.25, [0.3, 0.5, 0.7]),
+        (0.25, [0.17, 0.2, 0.22]),  # below chance
+        (0.0, [0.0, 0.0, 0.004]),
+        (0.5, [0.97, 0.99, 1.0]),
+    ],
+)
+def test_chains_start_where_every_bound_holds(chance, scores, floor):
+    settled, seen = (
+        load_model("power_law")
+        .with_options(floor=floor)
+        .prepare(as_runs(budgets(8), score=np.linspace(0.6, 0.8, 8), n_items=500, chance=chance))
+    )
+    seen = seen.isel(row=slice(3)).assign(score=("row", scores))
+    starts = settled.starts(seen)
+    assert (0 if floor == "free" else chance) < starts["level"] < 1
+    if floor == "free":
+        assert 0 < starts["floor"] < starts["level"]
+
+
+def test_the_floor_starts_near_a_narrow_prior():
+    """A chain that starts far above it stays there: pass@k, whose prior sd is 0.003."""
+    runs = as_runs(budgets(8), score=np.linspace(0.004, 0.5, 8), n_items=500, chance=0.0)
+    settled, seen = load_model("power_law").prepare(runs)
+    assert settled.starts(seen)["floor"] == pytest.approx(0.002)
 
 
 def test_counts_of_right_answers_are_whole(runs):

@@ -31,25 +31,25 @@ def assert_same_draws(one, other):
 
 @pytest.mark.slow
 def test_one_program_serves_every_series_and_prior_of_a_law(power_law_fit, series):
-    programs = len(sampling._compiled)
+    programs = len(sampling._programs)
     for benchmark, metric in (("sciq", "acc"), ("gsm8k_cot_llama", "exact_match")):
         draw("power_law", series(benchmark, metric))
     draw("power_law", series("arc_easy", "acc").below(1e20))  # fewer runs
-    assert len(sampling._compiled) == programs
+    assert len(sampling._programs) == programs
 
 
 def test_threads_do_not_compile_twice(arc_easy, monkeypatch):
     calls = []
 
-    def slow_compile(model, initial_points):
+    def slow_compile(model):
         calls.append(1)
         time.sleep(0.05)
         return "program"
 
-    monkeypatch.setattr(sampling, "_compiled", {})
-    monkeypatch.setattr(sampling.nutpie, "compile_pymc_model", slow_compile)
+    monkeypatch.setattr(sampling, "_programs", {})
+    monkeypatch.setattr(sampling, "compile_program", slow_compile)
     settled, seen = load_model("power_law").prepare(arc_easy)
-    threads = [threading.Thread(target=sampling.compiled, args=(settled, seen)) for _ in range(4)]
+    threads = [threading.Thread(target=sampling.program, args=(settled, seen)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -73,10 +73,10 @@ def test_draws_do_not_depend_on_the_series_compiled_first(arc_easy, series, monk
     """With a fixed floor, because the level is then bounded by the series' own chance level."""
     model = load_model("power_law").with_options(floor="fixed")
     compiled_first = draw(model, arc_easy, seed=3)
-    monkeypatch.setattr(sampling, "_compiled", {})
+    monkeypatch.setattr(sampling, "_programs", {})
     draw(model, series("winogrande", "acc"), seed=9)
     assert_same_draws(compiled_first, draw(model, arc_easy, seed=3))
-    assert len(sampling._compiled) == 1
+    assert len(sampling._programs) == 1
 
 
 @pytest.mark.slow

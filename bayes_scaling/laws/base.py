@@ -29,8 +29,7 @@ class Parameter:
     unit : str
         Unit; empty for a pure number.
     start : float
-        Where the chains start, before jitter. A constant, so that the draws of a seed
-        do not depend on which series a process happened to compile first.
+        Where the chains start, before jitter.
     upper : callable, optional
         Upper bound given the parameters that come before it, `upper(values, xp)`.
     size : int

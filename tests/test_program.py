@@ -1,0 +1,127 @@
+"""Program: the density, gradient and parameters that PyMC computes from the model itself."""
+
+import ctypes
+
+import numpy as np
+import pytest
+import xarray as xr
+from ladders import as_runs, budgets
+
+from bayes_scaling.model import load_model
+from bayes_scaling.program import compile_program
+
+# Scalars and bounds; a vector and a matrix of data; two observed outcomes; a density by run.
+LAWS = ("power_law_ceiling", "drifting_power_law", "two_stage_linear", "pass_at_k")
+
+pytestmark = pytest.mark.slow
+
+
+def prepare(law, n_runs, chance, top):
+    """Return a settled model and what it sees of a made-up ladder."""
+    table = budgets(n_runs).assign(loss_dclm=np.linspace(3.0, 2.0, n_runs))
+    options = {"n_items": 800}
+    if law == "pass_at_k":
+        table = table.loc[table.index.repeat(2)].assign(k=[1, 8] * n_runs)
+        table["run"] = [f"run-{i // 2}" for i in range(len(table))]
+        options["metric"] = "pass@k"
+    score = np.linspace(chance + 0.02, top, len(table))
+    return load_model(law).prepare(as_runs(table, score=score, chance=chance, **options))
+
+
+@pytest.fixture(scope="module", params=LAWS)
+def programs(request):
+    """Return a program compiled for one series, and another series with other numbers of runs."""
+    settled, seen = prepare(request.param, 12, 0.25, 0.8)
+    chance = 0.0 if request.param == "pass_at_k" else 0.5
+    other, others = prepare(request.param, 19, chance, 0.95)
+    priors = other.priors["level"].distribution  # same families, so the same program
+    assert settled.structure() == other.structure()
+    assert priors == settled.priors["level"].distribution
+    return compile_program(settled.build(seen)), other, others
+
+
+def evaluate(bound, point):
+    """Call the machine code as nutpie does."""
+    slopes, value = np.zeros(point.size), np.zeros(1)
+    doubles = ctypes.POINTER(ctypes.c_double)
+    code = bound.compiled_logp_func.ctypes(
+        point.size,
+        *(a.ctypes.data_as(doubles) for a in (point, slopes, value)),
+        bound.user_data.ctypes.data,
+    )
+    return code, float(value[0]), slopes
+
+
+def points(program, bound):
+    """Return the start and points round it."""
+    rng = np.random.default_rng(1)
+    start = bound.initial_point_func(0)
+    return [start, *(start + rng.normal(0, 0.3, (3, program.size)))]
+
+
+def as_values(model, point):
+    """Return a flat point as PyMC's dictionary of unconstrained values."""
+    initial, end, values = model.initial_point(), 0, {}
+    for variable in (model.rvs_to_values[rv] for rv in model.free_RVs):
+        shape = np.shape(initial[variable.name])
+        start, end = end, end + int(np.prod(shape))
+        values[variable.name] = point[start:end].reshape(shape)
+    return values
+
+
+def test_density_and_gradient_are_those_of_the_model_of_the_other_series(programs):
+    program, model, seen = programs
+    built = model.build(seen)
+    logp = built.compile_logp(mode="FAST_COMPILE")
+    dlogp = built.compile_dlogp(mode="FAST_COMPILE")
+    bound = program.bind(model.data(seen), model.starts(seen))
+    for point in points(program, bound):
+        code, value, slopes = evaluate(bound, point)
+        assert code == 0
+        assert value == pytest.approx(float(logp(as_values(built, point))), rel=1e-6)
+        np.testing.assert_allclose(slopes, dlogp(as_values(built, point)), rtol=1e-5, atol=1e-6)
+
+
+def test_draws_become_the_parameters_and_textbook_constants_of_the_model(programs):
+    program, model, seen = programs
+    built, data = model.build(seen), model.data(seen)
+    bound = program.bind(data, model.starts(seen))
+    chain = np.array(points(program, bound))[None]
+    draws = xr.Dataset({"unconstrained": (("chain", "draw", "i"), chain)})
+    found = program.constrain(draws.assign_coords(chain=[0], draw=range(chain.shape[1])), data)
+    named = [*built.free_RVs, *built.deterministics]
+    expected = built.compile_fn(
+        built.replace_rvs_by_values(named),
+        inputs=built.value_vars,
+        mode="FAST_COMPILE",
+        on_unused_input="ignore",
+    )
+    assert list(found.data_vars) == [v.name for v in named]
+    for i, point in enumerate(chain[0]):
+        for variable, value in zip(named, expected(as_values(built, point)), strict=True):
+            got = found[variable.name].isel(chain=0, draw=i)
+            np.testing.assert_allclose(got, value, rtol=1e-6, err_msg=variable.name)
+
+
+def test_chains_start_where_they_are_told_to(programs):
+    program, model, seen = programs
+    starts, data = model.starts(seen), model.data(seen)
+    bound = program.bind(data, starts)
+    jittered = np.array([bound.initial_point_func(seed) for seed in range(400)])
+    middle = (jittered.min(axis=0) + jittered.max(axis=0)) / 2
+    assert np.ptp(jittered, axis=0) == pytest.approx(2.0, abs=0.05)
+    draws = xr.Dataset(
+        {"unconstrained": (("chain", "draw", "i"), middle[None, None])},
+        coords={"chain": [0], "draw": [0]},
+    )
+    found = program.constrain(draws, data)
+    for name, start in starts.items():
+        np.testing.assert_allclose(found[name][0, 0], start, rtol=0.2, atol=0.03, err_msg=name)
+
+
+def test_a_point_without_a_finite_density_is_refused(programs):
+    program, model, seen = programs
+    bound = program.bind(model.data(seen), model.starts(seen))
+    point = bound.initial_point_func(0)
+    point[0] = np.nan
+    assert evaluate(bound, point)[0] != 0
