@@ -17,6 +17,7 @@ import scipy.stats
 import xarray as xr
 
 from bayes_scaling import forecast as forecasting
+from bayes_scaling._atomic import replacing
 from bayes_scaling.diagnostics import Diagnostics, diagnose
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
 from bayes_scaling.forecast import BudgetLike
@@ -258,9 +259,9 @@ class Fit:
                 ),
             }
         )
-        part = path.with_name(path.name + ".part")
-        tree.to_netcdf(part, engine="netcdf4")
-        return part.replace(path)
+        with replacing(path) as part:
+            tree.to_netcdf(part, engine="netcdf4")
+        return path
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -349,6 +350,9 @@ def fit_runs(
         seed=seed,
         progress=progress,
     )
+    if posterior.sizes["draw"] < draws or np.isnan(sample_stats["logp"]).any():
+        # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or to trust.
+        raise KeyboardInterrupt
     fit = Fit(settled, runs, posterior, sample_stats, seed)
     fit._warn()
     return fit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.fit import Fit, fit_runs
 from bayes_scaling.model import ScalingModel
 from bayes_scaling.runs import Runs
+
+# What the draws do not depend on.
+_IDLE_SETTINGS = ("cores", "progress")
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,13 @@ class FitStore:
     ----------
     folder : pathlib.Path or None
         Where fits are kept, one NetCDF file each; None keeps none.
+    made_by : str
+        Version of the package that fits are filed under, by default the installed one, so that
+        another version makes its own.
     """
 
     folder: Path | None
+    made_by: str = field(default_factory=lambda: version("bayes-scaling"))
 
     def fit(self, runs: Runs, model: ScalingModel, **settings: Any) -> Fit:
         """Return the fit of a model to runs, from the folder if it is there already.
@@ -38,7 +45,7 @@ class FitStore:
         if self.folder is None:
             return fit_runs(runs, model, **settings)
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{_key(runs, model, settings)}.nc"
+        path = self.folder / self.name(runs, model, **settings)
         if path.is_file():
             try:
                 return Fit.load(path)
@@ -48,12 +55,13 @@ class FitStore:
         fit.save(path)
         return fit
 
-
-def _key(runs: Runs, model: ScalingModel, settings: dict[str, Any]) -> str:
-    parts = [
-        version("bayes-scaling"),
-        json.dumps(model.to_dict(), sort_keys=True),
-        json.dumps(settings, sort_keys=True),
-        runs.to_frame().to_csv(index=False),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+    def name(self, runs: Runs, model: ScalingModel, **settings: Any) -> str:
+        """Return the name of a fit's file, a hash of all that its draws depend on."""
+        telling = {name: value for name, value in settings.items() if name not in _IDLE_SETTINGS}
+        parts = [
+            self.made_by,
+            json.dumps(model.to_dict(), sort_keys=True),
+            json.dumps(telling, sort_keys=True),
+            runs.to_frame().to_csv(index=False),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"

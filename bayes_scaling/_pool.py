@@ -1,0 +1,52 @@
+"""Worker processes on this machine that end with the process that started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+
+from bayes_scaling.errors import ConvergenceWarning
+
+
+@contextmanager
+def process_pool(workers: int) -> Iterator[Executor]:
+    """Yield a pool of processes; if the block fails, they are stopped at once.
+
+    They are stopped too if this process is killed, where a bare pool would leave them waiting
+    for ever. PyMC and its threads do not survive a fork, so they are started afresh.
+    """
+    context = get_context("spawn")
+    # The writing end stays here, so that it closes with this process, however that ends.
+    lifeline, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, context, _start, (lifeline,))
+    try:
+        yield pool
+    except BaseException:
+        held.close()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        held.close()
+        lifeline.close()
+
+
+def _start(lifeline: Connection) -> None:
+    """Prepare a worker process."""
+    # Ctrl-C reaches every process of a terminal; the parent answers it for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore", ConvergenceWarning)  # it is in the index
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    try:
+        lifeline.recv()
+    except EOFError:
+        os._exit(1)

@@ -1,0 +1,23 @@
+"""Fits that take no sampling, to try what is done with fits: stored, resumed, sent to workers."""
+
+import time
+
+import numpy as np
+import xarray as xr
+
+from bayes_scaling import fit as fitting
+from bayes_scaling import store as storing
+
+
+def install(seconds=0.0, patch=setattr):
+    """Replace the sampler behind `FitStore` by random numbers of the fit's seed."""
+
+    def fit_runs(runs, model, *, draws, tune, chains, seed, cores=None):
+        settled, _ = model.prepare(runs)
+        time.sleep(seconds)
+        dims, rng = ("chain", "draw"), np.random.default_rng(seed)
+        posterior = xr.Dataset({"level": (dims, rng.normal(size=(chains, draws)))})
+        stats = xr.Dataset({"diverging": (dims, np.zeros((chains, draws), bool))})
+        return fitting.Fit(settled, runs, posterior, stats, seed)
+
+    patch(storing, "fit_runs", fit_runs)
