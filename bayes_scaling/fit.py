@@ -17,7 +17,7 @@ import scipy.stats
 import xarray as xr
 
 from bayes_scaling import forecast as forecasting
-from bayes_scaling._atomic import replacing
+from bayes_scaling._netcdf import read_tree, write_tree
 from bayes_scaling.diagnostics import Diagnostics, diagnose
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
 from bayes_scaling.forecast import BudgetLike
@@ -259,8 +259,7 @@ class Fit:
                 ),
             }
         )
-        with replacing(path) as part:
-            tree.to_netcdf(part, engine="netcdf4")
+        write_tree(path, tree)
         return path
 
     @classmethod
@@ -273,8 +272,7 @@ class Fit:
             If the file is not a saved fit.
         """
         try:
-            with xr.open_datatree(path, engine="netcdf4") as tree:
-                tree.load()
+            tree = read_tree(path)
             spec = tree["model"].attrs
             return cls(
                 ScalingModel.from_dict(json.loads(spec["spec"])),
