@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bayes_scaling.model import ScalingModel, available_models, load_model
     from bayes_scaling.runs import Runs
     from bayes_scaling.store import FitStore
+    from bayes_scaling.study import Study
 
 # Where each public name lives. They are imported at first use, because PyMC takes seconds.
 _HOMES = {
@@ -50,6 +51,7 @@ _HOMES = {
     "RunsError": "errors",
     "RunsWarning": "errors",
     "ScalingModel": "model",
+    "Study": "study",
     "available_laws": "laws",
     "available_models": "model",
     "check_file": "check",
@@ -79,6 +81,7 @@ __all__ = [
     "RunsError",
     "RunsWarning",
     "ScalingModel",
+    "Study",
     "available_laws",
     "available_models",
     "check_file",

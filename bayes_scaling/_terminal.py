@@ -13,6 +13,7 @@ from rich.markup import escape
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, RunsWarning
 
 EXIT_CODE = 2
+INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 _stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -21,7 +22,8 @@ _stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 def reporting() -> Iterator[None]:
     """Turn the package's errors into a red line and exit code 2, its warnings into lines.
 
-    An error of the operating system, such as a folder that cannot be written, is shown alike.
+    An error of the operating system, such as a folder that cannot be written, is shown alike,
+    and so is Ctrl-C, with what there is to say of it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -34,6 +36,9 @@ def reporting() -> Iterator[None]:
         except (BayesScalingError, OSError) as error:
             _line("bold red", "error", str(error))
             raise typer.Exit(EXIT_CODE) from error
+        except KeyboardInterrupt as error:
+            _line("bold red", "interrupted", str(error))
+            raise typer.Exit(INTERRUPTED) from error
 
 
 @contextmanager

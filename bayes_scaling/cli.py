@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -153,6 +153,42 @@ def compare(
             typer.echo(dumps(work.to_json(chosen, result, files), indent=2, allow_nan=False))
         else:
             work.show(chosen, result, files)
+
+
+@app.command()
+def study(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY.toml]", help="What to fit; see docs/studies.md."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("study"),
+    resume: Annotated[
+        Path | None, typer.Option(help="Folder of a study to go on with, in place of a file.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Fits that run at one time.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Fit many models to many series up to many cut-offs, as one job.
+
+    Fits are kept in the folder as they finish, with index.csv, a row a fit: interrupted, the
+    study goes on from them. The exit code is 2 if nothing could be fitted.
+    """
+    from bayes_scaling import _terminal
+
+    if (file is None) == (resume is None):
+        raise typer.BadParameter("give a file of a study, or --resume and the folder of one")
+    with _terminal.reporting():
+        with _terminal.status("Importing PyMC"):
+            from bayes_scaling import _study_task as work
+            from bayes_scaling.study import Study
+        chosen = Study.resume(resume) if resume else work.read_study(cast(Path, file), out)
+        index = chosen.run(workers)
+        if json:
+            typer.echo(dumps(work.to_json(chosen, index), indent=2, allow_nan=False))
+        else:
+            work.show(chosen, index)
+    if not (index["status"] == "done").any():
+        raise typer.Exit(_terminal.EXIT_CODE)
 
 
 @app.command()

@@ -1,0 +1,64 @@
+"""Who does the work of a study: this process, new ones, or an executor of the user's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+
+from bayes_scaling._pool import process_pool
+from bayes_scaling.study.folder import StudyFolder
+from bayes_scaling.study.jobs import Job, Task
+from bayes_scaling.study.work import Chunk, run_chunk, split
+
+_LOOK_SECONDS = 0.5
+
+
+def work(
+    folder: StudyFolder,
+    groups: Sequence[Sequence[Task]],
+    workers: int,
+    executor: Executor | None,
+    look: Callable[[Job | None], None],
+) -> None:
+    """Do all tasks; those of a group share machine code.
+
+    Parameters
+    ----------
+    folder : StudyFolder
+        Where the results go.
+    groups : sequence of sequence of Task
+    workers : int
+        Tasks that run at one time.
+    executor : concurrent.futures.Executor or None
+        What runs them, if not this process or new ones.
+    look : callable
+        Called now and then, with the job about to be fitted where that is known.
+    """
+    chunks = split(groups, workers)
+    machine = os.cpu_count() or 1
+    if executor is not None:
+        _send([Chunk(folder, tasks, cores=1) for tasks in chunks], executor, look)
+    elif workers == 1:
+        for tasks in chunks:
+            run_chunk(Chunk(folder, tasks, machine), look)
+    elif chunks:
+        processes = min(workers, len(chunks))
+        cores = max(1, machine // processes)
+        with process_pool(processes) as pool:
+            _send([Chunk(folder, tasks, cores) for tasks in chunks], pool, look)
+
+
+def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | None], None]) -> None:
+    """Have an executor run the chunks; the first error stops what has not begun."""
+    futures = [executor.submit(run_chunk, chunk) for chunk in chunks]
+    waiting = set(futures)
+    try:
+        while waiting:
+            ready, waiting = wait(waiting, _LOOK_SECONDS, FIRST_COMPLETED)
+            look(None)
+            for future in ready:
+                future.result()
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,153 @@
+"""The folder of a study: its specification, its fits, what became of each, and the index."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import xarray as xr
+
+from bayes_scaling import _atomic
+from bayes_scaling._netcdf import read_tree, write_tree
+from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.runs import Runs
+from bayes_scaling.store import FitStore
+from bayes_scaling.study.jobs import Job
+
+VERSION, THIS_VERSION = "bayes_scaling", version("bayes-scaling")
+_SPEC, _RUNS = "study.json", "runs.nc"
+INDEX = "index.csv"
+_FITS, _OUTCOMES = "fits", "outcomes"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one fit.
+
+    Attributes
+    ----------
+    status : {"done", "failed", "pending"}
+    reason : str
+        Why it failed.
+    problems : str
+        Why the draws of a finished fit should not be trusted; empty where it has converged.
+    divergences, max_rhat, min_ess_bulk, min_ess_tail
+        As in :class:`bayes_scaling.diagnostics.Diagnostics`.
+    seconds : float or None
+        Time of the fit, with compilation if it was the first of its law; None if it was there
+        already when its outcome was written.
+    file : str
+        The fit's file, from the folder of the study.
+    version : str
+        Version of the package that was at work.
+    """
+
+    status: Literal["done", "failed", "pending"] = "pending"
+    reason: str = ""
+    problems: str = ""
+    divergences: int | None = None
+    max_rhat: float | None = None
+    min_ess_bulk: float | None = None
+    min_ess_tail: float | None = None
+    seconds: float | None = None
+    file: str = ""
+    version: str = THIS_VERSION
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """Where a study is kept; several processes and machines may work in it at one time.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+    """
+
+    path: Path
+
+    # ---- the study itself ----------------------------------------------------------------------
+
+    def write_spec(self, spec: dict[str, Any], runs: Runs) -> None:
+        """Write what the study is, the specification last: it says that the rest is there."""
+        for name in (_FITS, _OUTCOMES):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        write_tree(self.path / _RUNS, xr.DataTree(runs.to_xarray()))
+        _atomic.write_text(self.path / _SPEC, json.dumps(spec, indent=2) + "\n")
+
+    def read_spec(self) -> dict[str, Any] | None:
+        """Return the specification, or None if there is no study in the folder."""
+        try:
+            text = (self.path / _SPEC).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        try:
+            spec: dict[str, Any] = json.loads(text)
+        except ValueError as error:
+            raise BayesScalingError(f"{self.path / _SPEC} is damaged: {error}") from error
+        return spec
+
+    def read_runs(self) -> Runs:
+        """Return the runs of the study."""
+        path = self.path / _RUNS
+        try:
+            return Runs.from_xarray(read_tree(path).to_dataset())
+        except (OSError, KeyError, ValueError) as error:
+            raise BayesScalingError(f"{path} cannot be read: {error}") from error
+
+    # ---- fits and outcomes ---------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> FitStore:
+        """The fits, filed under the version that the study began with: a newer one goes on."""
+        return FitStore(self.path / _FITS, (self.read_spec() or {}).get(VERSION, THIS_VERSION))
+
+    def fit_file(self, name: str) -> str:
+        """Return the place of a fit's file within the folder."""
+        return f"{_FITS}/{name}"
+
+    def outcome(self, name: str) -> Outcome:
+        """Return what became of a fit; pending too if its file or outcome is gone or damaged."""
+        try:
+            found = Outcome(**json.loads(self._outcome_path(name).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, TypeError):
+            return Outcome()
+        if found.status == "done" and not (self.path / found.file).is_file():
+            return Outcome()
+        return found
+
+    def record(self, name: str, outcome: Outcome) -> None:
+        """Write what became of a fit."""
+        _atomic.write_text(self._outcome_path(name), json.dumps(asdict(outcome)) + "\n")
+
+    def forget(self, name: str) -> None:
+        """Make a fit pending again."""
+        self._outcome_path(name).unlink(missing_ok=True)
+
+    def finished(self) -> set[str]:
+        """Return the names of all fits that have an outcome."""
+        return {path.stem for path in (self.path / _OUTCOMES).glob("*.json")}
+
+    def tidy(self) -> None:
+        """Remove what writers that were killed long ago have left."""
+        for folder in (self.path, self.path / _FITS, self.path / _OUTCOMES):
+            _atomic.remove_abandoned(folder)
+
+    def index(self, jobs: Mapping[str, Job]) -> pd.DataFrame:
+        """Return a row a job, given by the names of their fits, with what became of it."""
+        rows = [job._asdict() | asdict(self.outcome(name)) for name, job in jobs.items()]
+        return pd.DataFrame(rows)
+
+    def write_index(self, jobs: Mapping[str, Job]) -> None:
+        """Write the index for people to open."""
+        text = self.index(jobs).to_csv(index=False, lineterminator="\n")
+        _atomic.write_text(self.path / INDEX, text)
+
+    def _outcome_path(self, name: str) -> Path:
+        return self.path / _OUTCOMES / f"{name}.json"
