@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 
 @contextmanager
@@ -22,14 +23,16 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[int, int, str
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[done]} done, {task.fields[failed]} failed, "),
-        TextColumn("{task.fields[left]} left"),
+        BarColumn(bar_width=12),
+        TextColumn(
+            "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
+        ),
         TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        # What is under way gets the room that is left, so that the counts are always whole.
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True)),
     )
     hidden = not (shown and (console.is_terminal or console.is_jupyter))
-    with Progress(*columns, console=console, disable=hidden) as progress:
+    with Progress(*columns, console=console, disable=hidden, expand=True) as progress:
         bar = progress.add_task("", total=total, done=0, failed=0, left=total)
 
         def tell(done: int, failed: int, what: str) -> None:

@@ -31,7 +31,7 @@ class Watch:
         self._folder, self._jobs, self._show = folder, jobs, show
         self._left, self._counts = dict(jobs), Counter[str]()
         self._written = -_INDEX_SECONDS
-        self._what = ""
+        self._what = "starting"
 
     def __enter__(self) -> Self:
         self.look()
