@@ -202,8 +202,13 @@ def _transformed(
 
 
 def _machine_code(inputs: list[Any], outputs: list[Any]) -> Any:
-    """Return log density and gradient as a function with nutpie's C signature."""
-    function = pytensor.function(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
+    """Return log density and gradient as a function with nutpie's C signature.
+
+    Without fast-math, because its liberties turn out otherwise when parts of the code come from
+    the cache on disk: the last bits would differ, and with them the draws of a seed.
+    """
+    with pytensor.config.change_flags(numba__fastmath=False):
+        function = pytensor.function(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
     inner = function.vm.jit_fn
 
     def density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]

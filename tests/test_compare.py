@@ -179,12 +179,13 @@ def test_mixture_draws_from_each_by_its_weight(power_law_fit, ceiling_fit):
         for name, fit in {"plain": power_law_fit, "ceiling": ceiling_fit}.items()
     }
     mixed = mix(forecasts, {"plain": 3.0, "ceiling": 1.0})
-    of = {n: (mixed["score"] == f["score"]).all("budget") for n, f in forecasts.items()}
+    # By the curves, since two scores of whole items may be the same by chance.
+    of = {n: (mixed["curve"] == f["curve"]).all("budget") for n, f in forecasts.items()}
     assert float(of["plain"].mean()) == pytest.approx(0.75, abs=0.03)
     assert (of["plain"] != of["ceiling"]).all()  # a draw is of one model at all budgets
-    # Curve and score of a draw are of one model.
-    same = (mixed["curve"] == forecasts["plain"]["curve"]).all("budget")
-    np.testing.assert_array_equal(same, of["plain"])
+    for name, forecast in forecasts.items():  # curve and score of a draw are of one model
+        same = (mixed["score"] == forecast["score"]).all("budget")
+        assert same.where(of[name], True).all()
 
 
 def test_all_weight_on_one_is_its_forecast(power_law_fit, ceiling_fit):

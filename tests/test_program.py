@@ -3,6 +3,7 @@
 import ctypes
 
 import numpy as np
+import pytensor
 import pytest
 import xarray as xr
 from ladders import as_runs, budgets
@@ -125,3 +126,18 @@ def test_a_point_without_a_finite_density_is_refused(programs):
     point = bound.initial_point_func(0)
     point[0] = np.nan
     assert evaluate(bound, point)[0] != 0
+
+
+def test_machine_code_from_the_cache_is_the_same_to_the_last_bit():
+    """Or the draws of a seed would depend on which process compiled a law first."""
+    model, seen = prepare("power_law", 12, 0.25, 0.8)
+    model = model.with_options(likelihood="normal")
+    with pytensor.config.change_flags(numba__cache=False):
+        fresh = compile_program(model.build(seen))
+    found = [
+        np.array([evaluate(bound, point)[2] for point in points(program, bound)])
+        for program in (fresh, *(compile_program(model.build(seen)) for _ in range(2)))
+        for bound in [program.bind(model.data(seen), model.starts(seen))]
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
