@@ -348,7 +348,7 @@ def fit_runs(
         seed=seed,
         progress=progress,
     )
-    if posterior.sizes["draw"] < draws or np.isnan(sample_stats["logp"]).any():
+    if posterior.sizes["draw"] < draws or np.isnan(posterior["level"]).any():
         # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or to trust.
         raise KeyboardInterrupt
     fit = Fit(settled, runs, posterior, sample_stats, seed)

@@ -8,9 +8,10 @@ start the chains, to turn their draws into parameters) is evaluated without comp
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numba
@@ -25,7 +26,8 @@ from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
 from pymc.pytensorf import rewrite_pregrad
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
-_POINT = "unconstrained"
+POINT = "unconstrained"
+_POINTER = ctypes.POINTER(ctypes.c_double)
 _DOUBLES = types.CPointer(types.double)
 _DENSITY = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr)
 _EXPANSION = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
@@ -44,7 +46,8 @@ class Program:
     size : int
         Number of elements of an unconstrained point.
     density : numba.core.ccallback.CFunc
-        Log density and gradient at an unconstrained point.
+        Log density and gradient at a point, in nutpie's C signature. The point is given in
+        coordinates that are unconstrained up to a shift and a linear map, which are data too.
     """
 
     size: int
@@ -55,52 +58,119 @@ class Program:
     _starts: tuple[str, ...]
     _dims: Mapping[str, tuple[str, ...]]
 
-    def bind(self, data: Mapping[str, Any], starts: Mapping[str, Any]) -> Any:
-        """Return the program with data, as a model that :func:`nutpie.sample` takes.
+    def bind(self, data: Mapping[str, Any], starts: Mapping[str, Any]) -> Bound:
+        """Return the program with data.
 
         Parameters
         ----------
         data : mapping of str to array
             A value for each `pm.Data` of the model.
         starts : mapping of str to array
-            Where the chains start, before jitter, for each sampled parameter.
+            Where to start from, for each sampled parameter.
         """
-        values, layout = self._data.pack(data)
-        start = self._unconstrain(
-            *(np.asarray(starts[k], float) for k in self._starts), values, layout
+        packed = self._data.pack(data)
+        start = self._unconstrain(*(np.asarray(starts[k], float) for k in self._starts), *packed)
+        return Bound(self, *packed, start)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A program with the data of one series.
+
+    Attributes
+    ----------
+    program : Program
+    values, layout : numpy.ndarray
+        The data, and where each container lies in it.
+    start : numpy.ndarray
+        An unconstrained point to start from.
+    """
+
+    program: Program
+    values: NDArray[np.float64]
+    layout: NDArray[np.int64]
+    start: NDArray[np.float64]
+
+    @cached_property
+    def _as_it_is(self) -> NDArray[np.int64]:
+        size = self.program.size
+        return self._places(self._no_shift, self._no_map, size)
+
+    @cached_property
+    def _no_shift(self) -> NDArray[np.float64]:
+        return np.zeros(self.program.size)
+
+    @cached_property
+    def _no_map(self) -> NDArray[np.float64]:
+        return np.eye(self.program.size)
+
+    def log_density(self, point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return log density and gradient at an unconstrained point; −inf where there is none."""
+        value, slopes = np.empty(1), np.empty(point.size)
+        point = np.ascontiguousarray(point, float)
+        failure = self.program.density.ctypes(
+            point.size,
+            *(a.ctypes.data_as(_POINTER) for a in (point, slopes, value)),
+            self._as_it_is.ctypes.data,
         )
-        # Addresses for the machine code; `shared_data` keeps alive what they point to.
-        places = np.array([values.ctypes.data, values.size, layout.ctypes.data, layout.size])
+        return (-np.inf, np.zeros(point.size)) if failure else (float(value[0]), slopes)
+
+    def for_nutpie(self, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> Any:
+        """Return a model that :func:`nutpie.sample` takes.
+
+        Its points u stand for the unconstrained points shift + scale @ u; chains start within 1
+        of the shift in each direction of u.
+
+        Parameters
+        ----------
+        shift : numpy.ndarray
+            Shape (size,).
+        scale : numpy.ndarray
+            Shape (size, size).
+        """
+        size = self.program.size
+        shift, scale = np.ascontiguousarray(shift), np.ascontiguousarray(scale)
         return CompiledPyMCModel(
             dims={},
-            compiled_logp_func=self.density,
+            compiled_logp_func=self.program.density,
             compiled_expand_func=_unchanged(),
-            initial_point_func=lambda seed: _jitter(start, seed),
-            shared_data={"values": values, "layout": layout},
+            initial_point_func=lambda seed: np.random.default_rng(seed).uniform(-1, 1, size),
+            # Alive as long as the addresses in `user_data` are in use.
+            shared_data={"data": self.values, "layout": self.layout, "at": shift, "by": scale},
             shared_var_keys={},
-            user_data=places,
-            n_expanded=self.size,
-            shape_info=([_POINT], [slice(0, self.size)], [(self.size,)]),
+            user_data=self._places(shift, scale, size),
+            n_expanded=size,
+            shape_info=([POINT], [slice(0, size)], [(size,)]),
             logp_func=None,
             expand_func=None,
-            _n_dim=self.size,
-            _shapes={_POINT: (self.size,)},
+            _n_dim=size,
+            _shapes={POINT: (size,)},
             _coords={},
         )
 
-    def constrain(self, draws: xr.Dataset, data: Mapping[str, Any]) -> xr.Dataset:
-        """Return sampled parameters and deterministics of the draws of a bound program."""
-        points = draws[_POINT].to_numpy()
-        values = self._constrain(points.reshape(-1, self.size), *self._data.pack(data))
+    def _places(
+        self, shift: NDArray[np.float64], scale: NDArray[np.float64], size: int
+    ) -> NDArray[np.int64]:
+        """Return the addresses and lengths that the machine code reads."""
+        arrays = (self.values, self.layout, shift, scale)
+        return np.array([n for a in arrays for n in (a.ctypes.data, a.size)])
+
+    def constrain(self, points: NDArray[np.float64]) -> xr.Dataset:
+        """Return sampled parameters and deterministics of unconstrained points.
+
+        Parameters
+        ----------
+        points : numpy.ndarray
+            Shape (chain, draw, size).
+        """
+        chains, draws, size = points.shape
+        values = self.program._constrain(points.reshape(-1, size), self.values, self.layout)
         return xr.Dataset(
             {
-                name: (
-                    ("chain", "draw", *dims),
-                    value.reshape(*points.shape[:2], *value.shape[1:]),
-                )
-                for (name, dims), value in zip(self._dims.items(), values, strict=True)
+                name: (("chain", "draw", *dims), value.reshape(chains, draws, *value.shape[1:]))
+                for (name, dims), value in zip(self.program._dims.items(), values, strict=True)
             },
-            coords={name: draws[name] for name in ("chain", "draw")},
+            coords={"chain": range(chains), "draw": range(draws)},
         )
 
 
@@ -156,7 +226,7 @@ def compile_program(model: pm.Model) -> Program:
     shapes = [model.eval_rv_shapes()[rv.name] for rv in free]
     size = sum(int(np.prod(shape)) for shape in shapes)
     values, places = pt.dvector("values"), pt.lvector("layout")
-    point = pt.TensorType("float64", shape=(size,))(_POINT)
+    point = pt.TensorType("float64", shape=(size,))(POINT)
     known = layout.unpack(containers, values, places)
     inside = dict(zip(hidden, _split(point, shapes), strict=True)) | known
 
@@ -212,19 +282,28 @@ def _machine_code(inputs: list[Any], outputs: list[Any]) -> Any:
     inner = function.vm.jit_fn
 
     def density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]
-        places = numba.carray(data, (4,), np.int64)
+        places = numba.carray(data, (8,), np.int64)
         values = numba.carray(address_as_void_pointer(places[0]), (places[1],), np.float64)
         layout = numba.carray(address_as_void_pointer(places[2]), (places[3],), np.int64)
+        shift = numba.carray(address_as_void_pointer(places[4]), (size,), np.float64)
+        scale = numba.carray(address_as_void_pointer(places[6]), (size, size), np.float64)
+        # Loops: assigning a whole slice makes numba compile the text of a shape error.
+        inside = np.empty(size)
+        for i in range(size):
+            inside[i] = shift[i]
+            for j in range(size):
+                inside[i] += scale[i, j] * point[j]
         try:
-            value, slopes = inner(numba.carray(point, (size,)), values, layout)
+            value, slopes = inner(inside, values, layout)
         except Exception:
             return _FAILED
         logp[0] = value[()]
         finite = np.isfinite(logp[0])
-        # A loop: assigning the whole slice makes numba compile the text of a shape error.
-        for i in range(size):
-            gradient[i] = slopes[i]
-            finite &= np.isfinite(slopes[i])
+        for j in range(size):
+            gradient[j] = 0.0
+            for i in range(size):
+                gradient[j] += scale[i, j] * slopes[i]
+            finite &= np.isfinite(gradient[j])
         return 0 if finite else _NOT_FINITE
 
     return numba.cfunc(_DENSITY)(density)
@@ -245,8 +324,3 @@ def _unchanged() -> Any:
 def _evaluated(inputs: list[Any], outputs: Any) -> Callable[..., Any]:
     """Return a function that is evaluated by NumPy, node by node: quick to make, slow to run."""
     return pytensor.function(inputs, outputs, mode="FAST_COMPILE", on_unused_input="ignore")
-
-
-def _jitter(start: NDArray[np.float64], seed: Any) -> NDArray[np.float64]:
-    """Move a start by up to 1 in each direction of the unconstrained space, as PyMC does."""
-    return start + np.random.default_rng(seed).uniform(-1, 1, start.size)

@@ -5,9 +5,9 @@ import ctypes
 import numpy as np
 import pytensor
 import pytest
-import xarray as xr
 from ladders import as_runs, budgets
 
+from bayes_scaling.laplace import approximate
 from bayes_scaling.model import load_model
 from bayes_scaling.program import compile_program
 
@@ -41,23 +41,10 @@ def programs(request):
     return compile_program(settled.build(seen)), other, others
 
 
-def evaluate(bound, point):
-    """Call the machine code as nutpie does."""
-    slopes, value = np.zeros(point.size), np.zeros(1)
-    doubles = ctypes.POINTER(ctypes.c_double)
-    code = bound.compiled_logp_func.ctypes(
-        point.size,
-        *(a.ctypes.data_as(doubles) for a in (point, slopes, value)),
-        bound.user_data.ctypes.data,
-    )
-    return code, float(value[0]), slopes
-
-
-def points(program, bound):
+def points(bound):
     """Return the start and points round it."""
     rng = np.random.default_rng(1)
-    start = bound.initial_point_func(0)
-    return [start, *(start + rng.normal(0, 0.3, (3, program.size)))]
+    return [bound.start, *(bound.start + rng.normal(0, 0.3, (3, bound.start.size)))]
 
 
 def as_values(model, point):
@@ -76,9 +63,8 @@ def test_density_and_gradient_are_those_of_the_model_of_the_other_series(program
     logp = built.compile_logp(mode="FAST_COMPILE")
     dlogp = built.compile_dlogp(mode="FAST_COMPILE")
     bound = program.bind(model.data(seen), model.starts(seen))
-    for point in points(program, bound):
-        code, value, slopes = evaluate(bound, point)
-        assert code == 0
+    for point in points(bound):
+        value, slopes = bound.log_density(point)
         assert value == pytest.approx(float(logp(as_values(built, point))), rel=1e-6)
         np.testing.assert_allclose(slopes, dlogp(as_values(built, point)), rtol=1e-5, atol=1e-6)
 
@@ -87,9 +73,8 @@ def test_draws_become_the_parameters_and_textbook_constants_of_the_model(program
     program, model, seen = programs
     built, data = model.build(seen), model.data(seen)
     bound = program.bind(data, model.starts(seen))
-    chain = np.array(points(program, bound))[None]
-    draws = xr.Dataset({"unconstrained": (("chain", "draw", "i"), chain)})
-    found = program.constrain(draws.assign_coords(chain=[0], draw=range(chain.shape[1])), data)
+    chain = np.array(points(bound))[None]
+    found = bound.constrain(chain)
     named = [*built.free_RVs, *built.deterministics]
     expected = built.compile_fn(
         built.replace_rvs_by_values(named),
@@ -104,28 +89,63 @@ def test_draws_become_the_parameters_and_textbook_constants_of_the_model(program
             np.testing.assert_allclose(got, value, rtol=1e-6, err_msg=variable.name)
 
 
-def test_chains_start_where_they_are_told_to(programs):
+def test_it_starts_where_it_is_told_to(programs):
     program, model, seen = programs
-    starts, data = model.starts(seen), model.data(seen)
-    bound = program.bind(data, starts)
-    jittered = np.array([bound.initial_point_func(seed) for seed in range(400)])
-    middle = (jittered.min(axis=0) + jittered.max(axis=0)) / 2
-    assert np.ptp(jittered, axis=0) == pytest.approx(2.0, abs=0.05)
-    draws = xr.Dataset(
-        {"unconstrained": (("chain", "draw", "i"), middle[None, None])},
-        coords={"chain": [0], "draw": [0]},
-    )
-    found = program.constrain(draws, data)
+    starts = model.starts(seen)
+    bound = program.bind(model.data(seen), starts)
+    found = bound.constrain(bound.start[None, None])
     for name, start in starts.items():
-        np.testing.assert_allclose(found[name][0, 0], start, rtol=0.2, atol=0.03, err_msg=name)
+        np.testing.assert_allclose(found[name][0, 0], start, rtol=1e-6, err_msg=name)
+
+
+def test_the_sampler_sees_the_density_through_the_map(programs):
+    """A point u of nutpie's stands for shift + scale @ u, and its gradient is that in u."""
+    program, model, seen = programs
+    bound = program.bind(model.data(seen), model.starts(seen))
+    rng = np.random.default_rng(2)
+    scale = rng.normal(0, 0.1, (program.size, program.size))
+    seen_by_nutpie = bound.for_nutpie(bound.start, scale)
+    u = rng.normal(size=program.size)
+    slopes, value = np.zeros(program.size), np.zeros(1)
+    doubles = ctypes.POINTER(ctypes.c_double)
+    failure = seen_by_nutpie.compiled_logp_func.ctypes(
+        program.size,
+        *(a.ctypes.data_as(doubles) for a in (u, slopes, value)),
+        seen_by_nutpie.user_data.ctypes.data,
+    )
+    expected, gradient = bound.log_density(bound.start + scale @ u)
+    assert not failure
+    assert value[0] == pytest.approx(expected)
+    np.testing.assert_allclose(slopes, scale.T @ gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_chains_start_within_one_of_the_shift(programs):
+    program, model, seen = programs
+    bound = program.bind(model.data(seen), model.starts(seen))
+    model = bound.for_nutpie(bound.start, np.eye(program.size))
+    starts = np.array([model.initial_point_func(seed) for seed in range(400)])
+    np.testing.assert_allclose(starts.min(axis=0), -1, atol=0.05)
+    np.testing.assert_allclose(starts.max(axis=0), 1, atol=0.05)
 
 
 def test_a_point_without_a_finite_density_is_refused(programs):
     program, model, seen = programs
     bound = program.bind(model.data(seen), model.starts(seen))
-    point = bound.initial_point_func(0)
+    point = bound.start.copy()
     point[0] = np.nan
-    assert evaluate(bound, point)[0] != 0
+    assert bound.log_density(point)[0] == -np.inf
+
+
+def test_mode_and_curvature_are_those_of_the_density(programs):
+    program, model, seen = programs
+    bound = program.bind(model.data(seen), model.starts(seen))
+    found = approximate(bound)
+    best, slopes = bound.log_density(found.mode)
+    np.testing.assert_allclose(found.scale.T @ slopes, 0, atol=0.02)
+    for direction in found.scale.T:  # one standard deviation lowers a normal density by 1/2
+        fall = best - bound.log_density(found.mode + 0.05 * direction)[0]
+        flat = np.linalg.norm(direction) > 3.1  # where the least curvature is put in its place
+        assert flat or fall == pytest.approx(0.05**2 / 2, rel=0.15)
 
 
 def test_machine_code_from_the_cache_is_the_same_to_the_last_bit():
@@ -134,7 +154,7 @@ def test_machine_code_from_the_cache_is_the_same_to_the_last_bit():
     with pytensor.config.change_flags(numba__cache=False):
         fresh = compile_program(model.build(seen))
     found = [
-        np.array([evaluate(bound, point)[2] for point in points(program, bound)])
+        np.array([bound.log_density(point)[1] for point in points(bound)])
         for program in (fresh, *(compile_program(model.build(seen)) for _ in range(2)))
         for bound in [program.bind(model.data(seen), model.starts(seen))]
     ]
