@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bayes_scaling.datasets import load_csv, load_dataset
+from bayes_scaling.error_budget import error_budget
 from bayes_scaling.errors import ModelError, RunsError
 from bayes_scaling.fit import Fit
 from bayes_scaling.forecast import QUANTILES, budgets, summarise
@@ -151,21 +152,28 @@ def forecast_table(fit: Fit, task: Task) -> pd.DataFrame:
 
 
 def write(folder: Path, fit: Fit, task: Task, table: pd.DataFrame) -> list[Path]:
-    """Write table, figures and fit; return the files."""
+    """Write tables, figures and fit; return the files."""
     import matplotlib.pyplot as plt
 
-    from bayes_scaling.plots import plot_forecast, plot_priors
+    from bayes_scaling.plots import plot_error_budget, plot_forecast, plot_priors
 
     table.to_csv(folder / "forecast.csv", index=False)
+    asked: dict[str, Any] = {name: table[name].tolist() for name in fit.model.law.inputs}
+    sources = error_budget(fit, **asked)
+    inputs = [c for c in table.columns if c in sources.coords]
+    shares = sources["share"].to_pandas().set_axis(pd.MultiIndex.from_frame(table[inputs]))
+    shares.to_csv(folder / "error_budget.csv")
     plt.switch_backend("agg")
-    for name, figure in {
+    figures = {
         "forecast.png": plot_forecast(fit, task.held_out),
         "priors.png": plot_priors(fit),
-    }.items():
+        "error_budget.png": plot_error_budget(sources),
+    }
+    for name, figure in figures.items():
         figure.savefig(folder / name, dpi=160)
         plt.close(figure)
     fit.save(folder / "fit.nc")
-    return [folder / name for name in ("forecast.csv", "forecast.png", "priors.png", "fit.nc")]
+    return [folder / name for name in ("forecast.csv", "error_budget.csv", *figures, "fit.nc")]
 
 
 def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def forecast(
 ) -> None:
     """Fit a scaling law and forecast the scores of larger runs.
 
-    Writes forecast.csv, forecast.png, priors.png and fit.nc to the folder of --out.
+    Writes forecast, error budget (variance by source), figures and fit to the folder of --out.
     """
     from bayes_scaling import _terminal
 

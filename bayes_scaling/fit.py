@@ -348,9 +348,6 @@ def fit_runs(
         seed=seed,
         progress=progress,
     )
-    if posterior.sizes["draw"] < draws or np.isnan(posterior["level"]).any():
-        # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or to trust.
-        raise KeyboardInterrupt
     fit = Fit(settled, runs, posterior, sample_stats, seed)
     fit._warn()
     return fit

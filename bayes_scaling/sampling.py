@@ -75,6 +75,11 @@ def sample_posterior(
     -------
     posterior, sample_stats : xarray.Dataset
         Dimensions (chain, draw).
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C.
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
     laplace = approximate(bound)
@@ -93,6 +98,9 @@ def sample_posterior(
         )
         points = laplace.mode + tree["posterior"][POINT].to_numpy() @ laplace.scale.T
         stats = tree["sample_stats"].to_dataset()
+        if stats.sizes["draw"] < draws or stats["logp"].isnull().any():
+            # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or trust.
+            raise KeyboardInterrupt
         stats = stats[[name for name in _STATS if name in stats]]
         posterior = bound.constrain(points)
         if not diagnose(posterior, stats).problems():

@@ -19,7 +19,10 @@ COMMAND = (
     else [sys.executable, "-c", "from bayes_scaling.cli import app; app()"]
 )
 SCORE = ["median", "q05", "q25", "q75", "q95"]
-FILES = ["forecast.csv", "forecast.png", "priors.png", "fit.nc"]
+FILES = [
+    *("forecast.csv", "error_budget.csv"),
+    *("forecast.png", "priors.png", "error_budget.png", "fit.nc"),
+]
 
 
 def run(*args):
@@ -187,7 +190,7 @@ def check_files(folder, result):
     written = pd.read_csv(folder / "forecast.csv")
     told = pd.DataFrame(result["forecast"])
     np.testing.assert_allclose(written[SCORE], told[SCORE].astype(float))
-    for figure in ("forecast.png", "priors.png"):
+    for figure in ("forecast.png", "priors.png", "error_budget.png"):
         assert (folder / figure).read_bytes().startswith(b"\x89PNG")
     fit = Fit.load(folder / "fit.nc")
     forecast = fit.forecast(flops=1e23)["score"]

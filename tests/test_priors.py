@@ -200,10 +200,10 @@ def test_a_prior_changed_from_python_or_a_file_changes_the_posterior(
 ):
     path = tmp_path / "mine.toml"
     path.write_text(OWN_FILE, encoding="utf-8")
-    programs = len(sampling._compiled)
+    programs = len(sampling._programs)
     from_python = fit_runs(arc_easy, load_model("power_law").with_priors(exponent=TIGHT))
     from_file = fit_runs(arc_easy, str(path))
-    assert len(sampling._compiled) == programs, "a changed number must not compile again"
+    assert len(sampling._programs) == programs, "a changed number must not compile again"
     # The data alone say about 0.16; a prior of 0.30 ± 0.003 holds against them.
     assert exponent_draws(power_law_fit.posterior).mean() < 0.25
     assert exponent_draws(from_python.posterior).mean() > 0.28
@@ -225,6 +225,6 @@ def test_a_floor_prior_may_say_where_it_is_centred(arc_easy):
 def test_another_family_of_prior_is_another_program(arc_easy, power_law_fit):
     settled, _ = load_model("power_law").prepare(arc_easy)
     half_normal = settled.with_priors(exponent=Prior("HalfNormal", sigma=0.3))
-    assert settled.structure() in sampling._compiled
+    assert settled.structure() in sampling._programs
     assert half_normal.structure() != settled.structure()
     assert settled.with_priors(exponent=TIGHT).structure() == settled.structure()

@@ -89,6 +89,35 @@ def test_draws_have_the_asked_shape(power_law_fit, arc_easy):
     assert stats["diverging"].shape == (3, 70)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("length", "last"), [(3, 0.0), (5, np.nan)], ids=["fewer draws", "padded draws"]
+)
+def test_draws_cut_short_by_ctrl_c_are_no_posterior(
+    power_law_fit, arc_easy, monkeypatch, length, last
+):
+    """nutpie returns what it has, as if nothing had happened."""
+    calls = []
+
+    def interrupted(model, **_):
+        calls.append(model)
+        logp = np.zeros((2, length))
+        logp[-1, -1] = last
+        points = xr.DataArray(np.zeros((2, length, model.n_dim)), dims=("chain", "draw", "i"))
+        stats = {"logp": (("chain", "draw"), logp), "diverging": (("chain", "draw"), logp > 1)}
+        return xr.DataTree.from_dict(
+            {
+                "posterior": xr.Dataset({"unconstrained": points}),
+                "sample_stats": xr.Dataset(stats),
+            }
+        )
+
+    monkeypatch.setattr(sampling.nutpie, "sample", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        draw("power_law", arc_easy, draws=5, chains=2)
+    assert len(calls) == 1  # and are not tried again
+
+
 # ---- diagnostics ---------------------------------------------------------------------------------
 
 GOOD = Diagnostics(0, 1.002, 1800.0, 1500.0)

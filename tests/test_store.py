@@ -3,13 +3,11 @@
 import os
 import time
 
-import numpy as np
 import pytest
 import xarray as xr
 from fakes import install
 
 from bayes_scaling import FitStore, _atomic, load_model
-from bayes_scaling import fit as fitting
 
 SETTINGS = {"draws": 5, "tune": 5, "chains": 2, "seed": 3}
 
@@ -89,17 +87,3 @@ def test_a_half_written_fit_does_not_count(tmp_path, arc_easy, model, monkeypatc
     (tmp_path / f"{file.name}.1.part").write_bytes(whole[: len(whole) // 2])
     store.fit(arc_easy, model, **SETTINGS)
     assert xr.open_datatree(file)["posterior"]["level"].size == 10
-
-
-@pytest.mark.parametrize(
-    ("length", "last"), [(3, 0.0), (5, np.nan)], ids=["fewer draws", "padded draws"]
-)
-def test_draws_cut_short_by_ctrl_c_are_no_fit(tmp_path, arc_easy, model, monkeypatch, length, last):
-    logp = np.zeros((2, length))
-    logp[-1, -1] = last
-    draws = xr.Dataset({"level": (("chain", "draw"), np.full((2, length), 0.5))})
-    stats = xr.Dataset({"logp": (("chain", "draw"), logp)})
-    monkeypatch.setattr(fitting, "sample_posterior", lambda *_, **__: (draws, stats))
-    with pytest.raises(KeyboardInterrupt):
-        FitStore(tmp_path).fit(arc_easy, model, **SETTINGS)
-    assert list(tmp_path.iterdir()) == []
