@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import nutpie
 import pymc as pm
 import xarray as xr
 
 from bayes_scaling.diagnostics import diagnose
-from bayes_scaling.laplace import approximate
+from bayes_scaling.laplace import Laplace, approximate
 from bayes_scaling.model import ScalingModel
 from bayes_scaling.program import POINT, Program, compile_program
 
 # Statistics of the sampler worth keeping with every fit.
 _STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
-# Share of the warm-up and target acceptance, one attempt after the other until one is good.
-_ATTEMPTS = ((0.5, 0.95), (1.0, 0.99))
+# Share of the warm-up and target acceptance of the quick attempt and of the careful one.
+_QUICK, _CAREFUL = (0.5, 0.95), (1.0, 0.99)
 
 _programs: dict[tuple[Any, ...], Program] = {}
 _compiling = threading.Lock()
@@ -56,7 +57,8 @@ def sample_posterior(
     Chains start round the mode, in coordinates scaled by the curvature there. What correlation
     is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
     after half of `tune` at a target acceptance of 0.95; one that was not, by the measures of
-    :mod:`bayes_scaling.diagnostics`, is sampled again with all of it at 0.99.
+    :mod:`bayes_scaling.diagnostics`, is sampled again with all of it at 0.99, in plain
+    coordinates, since its curvature at the mode may be what misled the first attempt.
 
     Parameters
     ----------
@@ -82,8 +84,9 @@ def sample_posterior(
         On Ctrl-C.
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
-    laplace = approximate(bound)
-    for share, target_accept in _ATTEMPTS:
+    as_they_are = Laplace(bound.start, np.eye(bound.start.size))
+    attempts = ((approximate(bound), *_QUICK), (as_they_are, *_CAREFUL))
+    for laplace, share, target_accept in attempts:
         tree = nutpie.sample(
             bound.for_nutpie(laplace.mode, laplace.scale),
             draws=draws,
