@@ -21,7 +21,7 @@ from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
 from bayes_scaling.errors import BayesScalingError, RunsError
 from bayes_scaling.runs import Runs
 from bayes_scaling.study import Study
-from bayes_scaling.study.folder import INDEX
+from bayes_scaling.study.folder import INDEX, count_outcomes
 
 ALL, STANDARD = "all", "standard"
 # Of fits that have not converged, this many are named; the index has the others.
@@ -134,10 +134,6 @@ def _unknown(name: str) -> str:
     return f"unknown field {name!r}; {hint}"
 
 
-def _ratios_or_budgets(values: list[float | str] | None) -> list[float | None]:
-    return [None if isinstance(value, str) else value for value in values or [ALL]]
-
-
 def _numbers(values: list[float | str] | None) -> list[float | None]:
     return [None if isinstance(value, str) else value for value in values or [ALL]]
 
@@ -168,20 +164,10 @@ def _read_runs(file: Path, spec: Mapping[str, Any]) -> Runs:
 def to_json(study: Study, index: pd.DataFrame) -> dict[str, Any]:
     """Return everything that a program may want to know, in plain numbers and text."""
     return {
-        **_counts(index),
+        **count_outcomes(index),
         "fits": plain_records(index),
         "folder": str(study.folder),
         "index": str(study.folder / INDEX),
-    }
-
-
-def _counts(index: pd.DataFrame) -> dict[str, int]:
-    status = index["status"]
-    return {
-        "done": int((status == "done").sum()),
-        "not_converged": int((index["problems"] != "").sum()),
-        "failed": int((status == "failed").sum()),
-        "left": int((status == "pending").sum()),
     }
 
 
@@ -190,10 +176,10 @@ def show(study: Study, index: pd.DataFrame) -> None:
     console = Console(highlight=False)
     table = plain_table()
     table.add_column("model", no_wrap=True)
-    for name in _counts(index):
+    for name in count_outcomes(index):
         table.add_column(name.replace("_", " "), justify="right")
     for model, rows in index.groupby("model", sort=False):
-        table.add_row(escape(str(model)), *map(str, _counts(rows).values()))
+        table.add_row(escape(str(model)), *map(str, count_outcomes(rows).values()))
     console.print(table)
     _show_failures(console, index[index["status"] == "failed"])
     _show_doubtful(console, index[index["problems"] != ""])

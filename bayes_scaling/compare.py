@@ -23,6 +23,7 @@ from bayes_scaling import forecast as forecasting
 from bayes_scaling.errors import ModelError
 from bayes_scaling.fit import Fit, fit_runs
 from bayes_scaling.forecast import BudgetLike
+from bayes_scaling.likelihoods import spread
 from bayes_scaling.runs import Runs
 
 # Nodes of the quadrature over a run's loss, and steps to where they are centred.
@@ -82,13 +83,12 @@ def _centre_residual(
     fit: Fit, observations: xr.Dataset, curve_at: Callable[[xr.DataArray], xr.DataArray]
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return about the mode and the width of each residual given its score (Gauss-Newton)."""
-    n_items, half_step = observations["n_items"], 0.05
-    noise = (n_items > 0) / n_items.clip(1) + 4 * fit.posterior["scatter"] ** 2
-    residual = xr.zeros_like(noise)
+    n_items, scatter, half_step = observations["n_items"], fit.posterior["scatter"], 0.05
+    residual = xr.zeros_like(n_items * scatter)
     for _ in range(_STEPS):
         mean = curve_at(residual)
         slope = (curve_at(residual + half_step) - curve_at(residual - half_step)) / (2 * half_step)
-        variance = (mean * (1 - mean) + 1e-3) * noise
+        variance = spread(mean, n_items, scatter, np) ** 2
         best = slope * (observations["score"] - mean + slope * residual) / (variance + slope**2)
         residual = (residual + (best - residual).clip(-2, 2)).clip(-8, 8)
     return residual, (variance / (variance + slope**2)) ** 0.5

@@ -119,7 +119,7 @@ class BetaBinomial(Likelihood):
         return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)
 
 
-def _spread(mean: Any, n_items: Any, scatter: Any, xp: Any) -> Any:
+def spread(mean: Any, n_items: Any, scatter: Any, xp: Any) -> Any:
     """Return the sd of a score: binomial noise of n items and scatter of runs."""
     noise = (n_items > 0) / xp.maximum(n_items, 1)
     return xp.sqrt((mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * scatter**2))
@@ -132,21 +132,21 @@ class Normal(Likelihood):
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.Normal`; see :class:`Likelihood`."""
-        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p["scatter"], pt)
         pm.Normal("score", mean, sd, observed=data["observed_score"], dims="row")
 
     def log_density(
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the log density of each score; see :class:`Likelihood`."""
-        sd = _spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p["scatter"], np)
         return xr.apply_ufunc(scipy.stats.norm.logpdf, score, mean, sd)
 
     def draw(
         self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
     ) -> xr.DataArray:
         """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
-        sd = _spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p["scatter"], np)
         return xr.apply_ufunc(rng.normal, mean, sd).clip(0, 1)
 
 
@@ -158,7 +158,7 @@ class StudentT(Likelihood):
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.StudentT`; see :class:`Likelihood`."""
-        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p["scatter"], pt)
         pm.StudentT(
             "score", nu=p["tail"], mu=mean, sigma=sd, observed=data["observed_score"], dims="row"
         )
@@ -167,14 +167,14 @@ class StudentT(Likelihood):
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the log density of each score; see :class:`Likelihood`."""
-        sd = _spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p["scatter"], np)
         return xr.apply_ufunc(scipy.stats.t.logpdf, score, p["tail"], mean, sd)
 
     def draw(
         self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
     ) -> xr.DataArray:
         """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
-        sd = _spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p["scatter"], np)
         tails = xr.apply_ufunc(rng.standard_t, p["tail"].broadcast_like(mean))
         return (mean + sd * tails).clip(0, 1)
 
@@ -197,7 +197,7 @@ class NormalByRun(Likelihood):
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add the density of all rows as one potential; see :class:`Likelihood`."""
-        sd = _spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p["scatter"], pt)
         r = (data["observed_score"] - mean) / sd
         member = data["membership"]
         rows, sums, squares = member.sum(axis=1), member.dot(r), member.dot(r**2)
@@ -208,7 +208,7 @@ class NormalByRun(Likelihood):
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the joint log density of each run's rows; see :class:`Likelihood`."""
-        sd = _spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p["scatter"], np)
         r = ((score - mean) / sd).groupby("run")
         rows = xr.ones_like(score).groupby("run").sum()
         density = _equicorrelated(

@@ -92,17 +92,13 @@ class Bound:
     start: NDArray[np.float64]
 
     @cached_property
-    def _as_it_is(self) -> NDArray[np.int64]:
-        size = self.program.size
-        return self._places(self._no_shift, self._no_map, size)
+    def _unmapped(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Shift and scale that leave points as they are."""
+        return np.zeros(self.program.size), np.eye(self.program.size)
 
     @cached_property
-    def _no_shift(self) -> NDArray[np.float64]:
-        return np.zeros(self.program.size)
-
-    @cached_property
-    def _no_map(self) -> NDArray[np.float64]:
-        return np.eye(self.program.size)
+    def _unmapped_places(self) -> NDArray[np.int64]:
+        return self._places(*self._unmapped)
 
     def log_density(self, point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return log density and gradient at an unconstrained point; −inf where there is none."""
@@ -111,7 +107,7 @@ class Bound:
         failure = self.program.density.ctypes(
             point.size,
             *(a.ctypes.data_as(_POINTER) for a in (point, slopes, value)),
-            self._as_it_is.ctypes.data,
+            self._unmapped_places.ctypes.data,
         )
         return (-np.inf, np.zeros(point.size)) if failure else (float(value[0]), slopes)
 
@@ -138,7 +134,7 @@ class Bound:
             # Alive as long as the addresses in `user_data` are in use.
             shared_data={"data": self.values, "layout": self.layout, "at": shift, "by": scale},
             shared_var_keys={},
-            user_data=self._places(shift, scale, size),
+            user_data=self._places(shift, scale),
             n_expanded=size,
             shape_info=([POINT], [slice(0, size)], [(size,)]),
             logp_func=None,
@@ -148,9 +144,7 @@ class Bound:
             _coords={},
         )
 
-    def _places(
-        self, shift: NDArray[np.float64], scale: NDArray[np.float64], size: int
-    ) -> NDArray[np.int64]:
+    def _places(self, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the addresses and lengths that the machine code reads."""
         arrays = (self.values, self.layout, shift, scale)
         return np.array([n for a in arrays for n in (a.ctypes.data, a.size)])
@@ -223,7 +217,8 @@ def compile_program(model: pm.Model) -> Program:
         tuple(k for k, v in containers.items() if v.ndim == 0),
         tuple(k for k, v in containers.items() if v.ndim > 0),
     )
-    shapes = [model.eval_rv_shapes()[rv.name] for rv in free]
+    shape_of = model.eval_rv_shapes()  # compiles a function at each call
+    shapes = [shape_of[rv.name] for rv in free]
     size = sum(int(np.prod(shape)) for shape in shapes)
     values, places = pt.dvector("values"), pt.lvector("layout")
     point = pt.TensorType("float64", shape=(size,))(POINT)

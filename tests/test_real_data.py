@@ -46,6 +46,7 @@ GEOMETRY = [
     ("power_law_ceiling", "gsm8k_cot_llama", "exact_match"),
     ("broken_power_law", "sciq", "acc"),
     ("pass_at_k", "humaneval-py", "pass@k"),
+    ("pass_at_k", "lbpp", "pass@k"),
 ]
 
 

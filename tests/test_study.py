@@ -243,10 +243,11 @@ def test_a_newer_version_goes_on_with_the_fits_of_an_older_one(fake_but, runs, t
         study(runs, tmp_path).run(progress=False)
     before = contents(tmp_path)
     begun, older = Study.resume(tmp_path), storing.FitStore(None, "0.0.1")
-    for task in map(begun._task, begun.jobs):
-        if task.name in before:
-            name = older.name(task.runs, task.model, **task.settings)
-            (tmp_path / "fits" / task.name).rename(tmp_path / "fits" / name)
+    for name, job in begun._by_name.items():
+        if name in before:
+            rows, model, settings = begun._inputs(job)
+            older_name = older.name(rows, model, **settings)
+            (tmp_path / "fits" / name).rename(tmp_path / "fits" / older_name)
     spec = json.loads((tmp_path / "study.json").read_text())
     (tmp_path / "study.json").write_text(json.dumps(spec | {"bayes_scaling": "0.0.1"}))
     Study.resume(tmp_path).run(progress=False)

@@ -18,7 +18,7 @@ from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel, load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.study.crew import work
-from bayes_scaling.study.folder import THIS_VERSION, VERSION, StudyFolder
+from bayes_scaling.study.folder import THIS_VERSION, VERSION, StudyFolder, count_outcomes
 from bayes_scaling.study.jobs import Job, Task, jobs_of
 from bayes_scaling.study.progress import progress_bar
 from bayes_scaling.study.watch import Watch
@@ -191,26 +191,25 @@ class Study:
         What can be seen to fail without sampling is recorded as failed here and now.
         """
         groups: dict[tuple[Any, ...], list[Task]] = {}
-        for job in self.jobs:
-            task = self._task(job)
-            if self._kept.outcome(task.name).status == "done":
+        for name, job in self._by_name.items():
+            if self._kept.outcome(name).status == "done":
                 continue
-            self._kept.forget(task.name)
+            self._kept.forget(name)
+            task = Task(name, job, *self._inputs(job))
             try:
                 structure = task.model.prepare(task.runs)[0].structure()
             except BayesScalingError as error:
-                self._kept.record(task.name, failed(error))
+                self._kept.record(name, failed(error))
             else:
                 groups.setdefault(structure, []).append(task)
         return list(groups.values())
 
-    def _task(self, job: Job) -> Task:
+    def _inputs(self, job: Job) -> tuple[Runs, ScalingModel, dict[str, Any]]:
+        """Return what a job's fit is made from: rows, model and settings."""
         rows = self._series[job]
         if job.cutoff is not None:
             rows = rows.below(job.cutoff)
-        model = self.models[job.model]
-        settings = {**self.settings, "seed": job.seed(self.seed)}
-        return Task(self._kept.store.name(rows, model, **settings), job, rows, model, settings)
+        return rows, self.models[job.model], {**self.settings, "seed": job.seed(self.seed)}
 
     def _how_to_go_on(self) -> str:
         folder = str(self.folder)
@@ -223,7 +222,11 @@ class Study:
 
     @cached_property
     def _by_name(self) -> dict[str, Job]:
-        return {self._task(job).name: job for job in self.jobs}
+        return {self._name(job): job for job in self.jobs}
+
+    def _name(self, job: Job) -> str:
+        rows, model, settings = self._inputs(job)
+        return self._kept.store.name(rows, model, **settings)
 
     @cached_property
     def _names(self) -> dict[Job, str]:
@@ -261,11 +264,10 @@ class Study:
     def describe(self) -> str:
         """Return in one line how far the study is."""
         index = self.index()
-        count = index["status"].value_counts()
-        doubtful = int((index["problems"] != "").sum())
+        count = count_outcomes(index)
         return (
-            f"{count.get('done', 0)} of {len(index)} fits done ({doubtful} not converged), "
-            f"{count.get('failed', 0)} failed, {count.get('pending', 0)} left"
+            f"{count['done']} of {len(index)} fits done ({count['not_converged']} not converged), "
+            f"{count['failed']} failed, {count['left']} left"
         )
 
 

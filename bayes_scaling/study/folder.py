@@ -60,6 +60,17 @@ class Outcome:
     version: str = THIS_VERSION
 
 
+def count_outcomes(index: pd.DataFrame) -> dict[str, int]:
+    """Return how many fits of an index are done, of those not converged, failed and left."""
+    status = index["status"]
+    return {
+        "done": int((status == "done").sum()),
+        "not_converged": int((index["problems"] != "").sum()),
+        "failed": int((status == "failed").sum()),
+        "left": int((status == "pending").sum()),
+    }
+
+
 @dataclass(frozen=True)
 class StudyFolder:
     """Where a study is kept; several processes and machines may work in it at one time.
