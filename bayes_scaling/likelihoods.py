@@ -61,8 +61,9 @@ class Likelihood(ABC):
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add the observed scores to the PyMC model on the stack.
 
-        `data` holds "observed_score", "n_correct", "n_items" (0 where unknown) and, where a
-        run's rows are dependent, "membership" (run by row).
+        `data` holds "observed_score", "n_items" (0 where unknown), for counts "n_correct" and
+        "log_ways" (log binomial coefficients), and where a run's rows are dependent,
+        "membership" (run by row).
         """
 
     @abstractmethod
@@ -78,6 +79,26 @@ class Likelihood(ABC):
         """Return one simulated score in [0, 1] for each element of `mean`."""
 
 
+def _beta_binomial(mean: Any, concentration: Any, n_items: Any, _: Any, size: Any) -> Any:
+    """Return the distribution itself."""
+    alpha, beta = mean * concentration, (1 - mean) * concentration
+    return pm.BetaBinomial.dist(n=n_items, alpha=alpha, beta=beta, size=size)
+
+
+def _log_mass(correct: Any, mean: Any, concentration: Any, n_items: Any, log_ways: Any) -> Any:
+    """Return its log mass, with as few special functions as will do: they are what a fit costs."""
+    alpha, beta, wrong = mean * concentration, (1 - mean) * concentration, n_items - correct
+    return (
+        log_ways
+        + pt.gammaln(alpha + correct)
+        - pt.gammaln(alpha)
+        + pt.gammaln(beta + wrong)
+        - pt.gammaln(beta)
+        - pt.gammaln(concentration + n_items)
+        + pt.gammaln(concentration)
+    )
+
+
 class BetaBinomial(Likelihood):
     """k correct of n items, the run's true accuracy being beta-distributed round the curve."""
 
@@ -85,13 +106,15 @@ class BetaBinomial(Likelihood):
     needs_items = True
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-        """Add a `pm.BetaBinomial`; see :class:`Likelihood`."""
-        concentration = 0.25 / p["scatter"] ** 2
-        pm.BetaBinomial(
+        """Add a beta-binomial; see :class:`Likelihood`."""
+        pm.CustomDist(
             "score",
-            n=data["n_items"],
-            alpha=mean * concentration,
-            beta=(1 - mean) * concentration,
+            mean,
+            0.25 / p["scatter"] ** 2,
+            data["n_items"],
+            data["log_ways"],
+            dist=_beta_binomial,
+            logp=_log_mass,
             observed=data["n_correct"],
             dims="row",
         )

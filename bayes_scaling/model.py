@@ -14,12 +14,18 @@ import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 from pymc_extras.prior import Prior, UnsupportedDistributionError
+from scipy.special import betaln
 
 from bayes_scaling._resources import resource_dir
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
 from bayes_scaling.laws.base import Parameter, ScalingLaw, TwoStageLaw
-from bayes_scaling.likelihoods import SCATTER_PARAMETERS, Likelihood, get_likelihood
+from bayes_scaling.likelihoods import (
+    SCATTER_PARAMETERS,
+    Likelihood,
+    get_likelihood,
+    spread,
+)
 from bayes_scaling.observations import centre_of, choose_loss, observe
 from bayes_scaling.priors import create_variable, hyperparameters
 from bayes_scaling.runs import Runs
@@ -28,6 +34,8 @@ Floor = Literal["free", "fixed", "filter"]
 # Keeps densities finite where a curve meets 0 or 1, or crosses them.
 EDGE = 1e-9
 FLOORS = ("free", "fixed", "filter")
+# A scatter on the large side, for coordinates that must suit every series.
+_ROUGH_SCATTER = 0.02
 
 # The chains start these two where the scores are: see ScalingModel.starts.
 LEVEL = Parameter(
@@ -222,7 +230,12 @@ class ScalingModel:
         numbers |= {f"x_{k}": v.to_numpy() for k, v in self._inputs(observations, centre).items()}
         score, n_items = observations["score"].to_numpy(), observations["n_items"].to_numpy()
         numbers |= {"observed_score": score, "n_items": n_items}
-        numbers["n_correct"] = np.round(score * n_items)
+        if self.likelihood.needs_items:
+            correct = np.round(score * n_items)
+            ways = -np.log1p(n_items) - betaln(correct + 1, n_items - correct + 1)
+            numbers |= {"n_correct": correct, "log_ways": ways}
+        if any(p.width for p in self.law.parameters):
+            numbers["x_curve_sd"] = _curve_sd(score, n_items, float(observations["chance"]))
         if self.likelihood.unit == "run":
             runs = observations["run"].to_numpy()
             numbers["membership"] = (np.unique(runs)[:, None] == runs).astype(float)
@@ -237,8 +250,8 @@ class ScalingModel:
         coords["row"] = np.arange(observations.sizes["row"])
         with pm.Model(coords=coords) as model:
             data = {k: pm.Data(k, value) for k, value in self._observed(observations).items()}
-            p = self._create_parameters(priors, data)
             x = {k.removeprefix("x_"): v for k, v in data.items() if k.startswith("x_")}
+            p = self._create_parameters(priors, data, x)
             c = {name.removeprefix("centre_"): data[name] for name in data if "centre_" in name}
             law_values = p | {"level": whole(p["level"], p["floor"], pt)}
             if isinstance(self.law, TwoStageLaw):
@@ -283,7 +296,9 @@ class ScalingModel:
             priors["floor"] = Prior(floor.distribution, **centred)
         return priors
 
-    def _create_parameters(self, priors: dict[str, Prior], data: dict[str, Any]) -> dict[str, Any]:
+    def _create_parameters(
+        self, priors: dict[str, Prior], data: dict[str, Any], x: dict[str, Any]
+    ) -> dict[str, Any]:
         lowest = 0.0 if self.floor == "free" else data["chance"]
         p: dict[str, Any] = {"level": create_variable("level", priors["level"], (lowest, 1.0))}
         p["floor"] = (
@@ -294,8 +309,11 @@ class ScalingModel:
         seen = p | {"level": whole(p["level"], p["floor"], pt)}
         for parameter in (*self.law.parameters, *self.likelihood.parameters):
             bounds = (0.0, parameter.upper(seen, pt)) if parameter.upper else None
+            width = parameter.width(seen, x, pt) if parameter.width else None
             prior = priors[parameter.name]
-            p[parameter.name] = create_variable(parameter.name, prior, bounds, parameter.dims)
+            p[parameter.name] = create_variable(
+                parameter.name, prior, bounds, width, parameter.dims
+            )
             seen[parameter.name] = p[parameter.name]
         return p
 
@@ -350,6 +368,13 @@ class ScalingModel:
 def accuracy(quality: Any, floor: Any, xp: Any) -> Any:
     """Return the accuracy Q from Q', kept off 0 and 1, which some laws cross."""
     return xp.clip(floor + (1 - floor) * quality, EDGE, 1 - EDGE)
+
+
+def _curve_sd(score: Any, n_items: Any, chance: float) -> Any:
+    """Return about how well each score by itself settles log(−log Q'), as an sd."""
+    quality = np.clip((score - chance) / (1 - chance), 0.02, 0.98)
+    slope = (1 - chance) * quality * -np.log(quality)
+    return spread(score, n_items, _ROUGH_SCATTER, np) / slope
 
 
 def whole(level: Any, floor: Any, xp: Any) -> Any:

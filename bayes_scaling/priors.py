@@ -39,6 +39,32 @@ class ProbitInterval(Transform):
         return pt.log(upper - lower) - 0.5 * value**2 - 0.5 * np.log(2 * np.pi)
 
 
+class InWidths(Transform):
+    """Measure a parameter in widths that depend on other parameters.
+
+    How far the runs let the bends of a curve move depends on the scale of the bends. Sampled
+    as they are, that is a funnel; in units of the width the runs leave them, it is not.
+    """
+
+    name = "in_widths"
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return the value in widths."""
+        return value / self._width(inputs)
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the value itself."""
+        return value * self._width(inputs)
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return the log derivative of `backward`, by element."""
+        return pt.log(self._width(inputs))
+
+    @staticmethod
+    def _width(inputs: tuple[Any, ...]) -> Any:
+        return inputs[-2]  # the last parameter of a pm.CustomDist; its generator follows
+
+
 def hyperparameters(name: str, prior: Prior) -> dict[str, float]:
     """Return the hyperparameters of a prior by the name of the data that hold them.
 
@@ -62,20 +88,46 @@ def create_variable(
     name: str,
     prior: Prior,
     bounds: tuple[Any, Any] | None = None,
+    width: Any = None,
     dims: tuple[str, ...] = (),
 ) -> Any:
     """Create the variable `name` in the model on the stack, truncated to `bounds` if given.
 
-    Hyperparameters enter as `pm.Data`, so that one compiled model serves every prior of the
-    same family.
+    With `width` it is sampled in units of that. Hyperparameters enter as `pm.Data`, so that one
+    compiled model serves every prior of the same family.
     """
     data = {
         key: pm.Data(f"{name}_{key}", value)
         for key, value in zip(prior.parameters, hyperparameters(name, prior).values(), strict=True)
     }
+    if width is not None:
+        return _create_in_widths(name, prior, data, width, dims)
     if bounds is None:
         return prior.pymc_distribution(name, **data, dims=dims or None)
     base = prior.pymc_distribution.dist(**data)
     return pm.Truncated(
         name, base, lower=bounds[0], upper=bounds[1], default_transform=ProbitInterval()
+    )
+
+
+def _create_in_widths(
+    name: str, prior: Prior, data: dict[str, Any], width: Any, dims: tuple[str, ...]
+) -> Any:
+    """Create a variable whose distribution is its prior, and which hands `width` to its transform.
+
+    PyMC gives a transform what the distribution is made from, and nothing else.
+    """
+
+    def base(*values: Any, **size: Any) -> Any:
+        named = dict(zip(prior.parameters, values, strict=True))
+        return prior.pymc_distribution.dist(**named, **size)
+
+    return pm.CustomDist(
+        name,
+        *data.values(),
+        width,
+        dist=lambda *inputs: base(*inputs[:-2], size=inputs[-1]),
+        logp=lambda value, *values: pm.logp(base(*values[:-1]), value),
+        default_transform=InWidths(),
+        dims=dims,
     )

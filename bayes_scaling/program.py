@@ -24,6 +24,7 @@ from numba import types
 from numpy.typing import NDArray
 from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
 from pymc.pytensorf import rewrite_pregrad
+from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
 POINT = "unconstrained"
@@ -270,10 +271,14 @@ def _machine_code(inputs: list[Any], outputs: list[Any]) -> Any:
     """Return log density and gradient as a function with nutpie's C signature.
 
     Without fast-math, because its liberties turn out otherwise when parts of the code come from
-    the cache on disk: the last bits would differ, and with them the draws of a seed.
+    the cache on disk: the last bits would differ, and with them the draws of a seed. Without what
+    costs more to compile than it saves in running: working in place, and PyMC's checks of
+    parameters, where an invalid one gives no finite density anyway.
     """
+    mode = get_mode("NUMBA").excluding("inplace", "local_greedy_distributor")
+    mode = mode.including("local_remove_check_parameter")
     with pytensor.config.change_flags(numba__fastmath=False):
-        function = pytensor.function(inputs, outputs, mode="NUMBA", on_unused_input="ignore")
+        function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
     inner = function.vm.jit_fn
 
     def density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]

@@ -21,8 +21,9 @@ from bayes_scaling.program import POINT, Program, compile_program
 # Statistics of the sampler worth keeping with every fit.
 _STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
-# Share of the warm-up and target acceptance of the quick attempt and of the careful one.
-_QUICK, _CAREFUL = (0.5, 0.95), (1.0, 0.99)
+# Attempts at a posterior: whether in coordinates of its mode, share of the warm-up, target
+# acceptance. Few posteriors need more than the first.
+_ATTEMPTS = ((True, 0.5, 0.95), (True, 0.5, 0.99), (False, 1.0, 0.99))
 
 _programs: dict[tuple[Any, ...], Program] = {}
 _compiling = threading.Lock()
@@ -56,9 +57,9 @@ def sample_posterior(
 
     Chains start round the mode, in coordinates scaled by the curvature there. What correlation
     is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
-    after half of `tune` at a target acceptance of 0.95; one that was not, by the measures of
-    :mod:`bayes_scaling.diagnostics`, is sampled again with all of it at 0.99, in plain
-    coordinates, since its curvature at the mode may be what misled the first attempt.
+    after half of `tune` at a target acceptance of 0.95. One that was not, by the measures of
+    :mod:`bayes_scaling.diagnostics`, is sampled again at 0.99; and if that does not do, with all
+    of `tune` in plain coordinates, since its curvature at the mode may be what misleads.
 
     Parameters
     ----------
@@ -84,9 +85,9 @@ def sample_posterior(
         On Ctrl-C.
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
-    as_they_are = Laplace(bound.start, np.eye(bound.start.size))
-    attempts = ((approximate(bound), *_QUICK), (as_they_are, *_CAREFUL))
-    for laplace, share, target_accept in attempts:
+    at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
+    for whitened, share, target_accept in _ATTEMPTS:
+        laplace = at_mode if whitened else plain
         tree = nutpie.sample(
             bound.for_nutpie(laplace.mode, laplace.scale),
             draws=draws,

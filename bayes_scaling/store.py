@@ -7,12 +7,14 @@ import json
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayes_scaling.errors import BayesScalingError
-from bayes_scaling.fit import Fit, fit_runs
 from bayes_scaling.model import ScalingModel
 from bayes_scaling.runs import Runs
+
+if TYPE_CHECKING:
+    from bayes_scaling.fit import Fit
 
 # What the draws do not depend on.
 _IDLE_SETTINGS = ("cores", "progress")
@@ -42,6 +44,10 @@ class FitStore:
         runs, model, **settings
             As for :func:`bayes_scaling.fit.fit_runs`.
         """
+        # Here, since who only asks for names, as the process that directs a study does, needs no
+        # sampler, which takes seconds to import.
+        from bayes_scaling.fit import Fit, fit_runs
+
         if self.folder is None:
             return fit_runs(runs, model, **settings)
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,6 @@ import numpy as np
 import xarray as xr
 
 from bayes_scaling import fit as fitting
-from bayes_scaling import store as storing
 from bayes_scaling.diagnostics import Diagnostics
 
 
@@ -27,5 +26,5 @@ def install(seconds=0.0, patch=setattr):
     def diagnose(posterior, sample_stats):
         return Diagnostics(0, 1.5, abs(float(posterior["level"].sum())), 400.0)
 
-    patch(storing, "fit_runs", fit_runs)
+    patch(fitting, "fit_runs", fit_runs)
     patch(fitting, "diagnose", diagnose)

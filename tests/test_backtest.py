@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ladders import as_runs, budgets, centred, count_correct, curve
 
-from bayes_scaling import store as storing
+from bayes_scaling import fit as fitting
 from bayes_scaling.backtest import STACKED, backtest
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.model import load_model
@@ -96,8 +96,8 @@ def test_finished_fits_are_used_again_and_damaged_ones_are_replaced(
         sampled.append(model.law_name)
         return fit_runs(runs, model, **settings)
 
-    fit_runs = storing.fit_runs
-    monkeypatch.setattr(storing, "fit_runs", count)
+    fit_runs = fitting.fit_runs
+    monkeypatch.setattr(fitting, "fit_runs", count)
     again = backtest(models, ladders, [6e21], baselines=False, store=kept, **FAST)
     assert len(sampled) == 1
     old = result[0].scores.query("family == 'direct'").reset_index(drop=True)

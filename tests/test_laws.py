@@ -63,7 +63,10 @@ PUBLISHED = {
 }
 # Laws through a loss: the loss at a budget, and Q' at a loss.
 TWO_STAGE = {
-    "two_stage_linear": (log_linear_loss, lambda t, L: t["intercept"] - t["loss_slope"] * L),
+    "two_stage_linear": (
+        log_linear_loss,
+        lambda t, L: np.maximum(t["intercept"] - t["loss_slope"] * L, 0),
+    ),
     "two_stage_logistic": (log_linear_loss, sigmoid),
     "two_stage_task_loss": (task_loss, sigmoid),
     "exponential_loss": (log_linear_loss, lambda t, L: np.exp(t["log_K"] - t["gamma"] * L)),
@@ -135,7 +138,11 @@ def test_both_stages_are_the_published_equations(name):
         np.testing.assert_allclose(np.exp(law.log_loss(p, x, c, np)), loss_at, rtol=1e-9)
         quality = published_quality(textbook, c["loss"] + x["loss"])
         found = law.normalised_accuracy(p, x, c, np)
-        np.testing.assert_allclose(found, quality, rtol=1e-9, atol=1e-12)
+        # The line of `two_stage_linear` is bent where it meets 0, by 0.7 points of Q' at most.
+        bent = (name == "two_stage_linear") & (quality < 0.1)
+        rtol = 1e-5 if name == "two_stage_linear" else 1e-9
+        np.testing.assert_allclose(found[~bent], quality[~bent], rtol=rtol, atol=1e-12)
+        np.testing.assert_allclose(found[bent], quality[bent], atol=0.007)
 
 
 def test_every_law_has_its_equation_here():
@@ -157,7 +164,9 @@ def test_pytensor_and_numpy_agree(name):
         on_unused_input="ignore",
     )
     found = function(*p.values(), *x.values())
-    np.testing.assert_allclose(found[0], law.normalised_accuracy(p, x, c, np), rtol=1e-12)
+    np.testing.assert_allclose(
+        found[0], law.normalised_accuracy(p, x, c, np), rtol=1e-12, atol=1e-15
+    )
     assert found[1:] == pytest.approx(list(law.textbook(p, c, np).values()), rel=1e-12)
 
 

@@ -228,3 +228,36 @@ def test_another_family_of_prior_is_another_program(arc_easy, power_law_fit):
     assert settled.structure() in sampling._programs
     assert half_normal.structure() != settled.structure()
     assert settled.with_priors(exponent=TIGHT).structure() == settled.structure()
+
+
+WIDTHS = np.array([0.01, 0.5, 20.0])
+
+
+def in_widths(prior):
+    """Return a model of one vector with that prior, sampled in widths, and one for the widths."""
+    with pm.Model(coords={"place": range(3)}) as model:
+        width = pm.HalfNormal("scale", 1) * WIDTHS
+        create_variable("bend", prior, width=width, dims=("place",))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("prior", "expected"),
+    [
+        (Prior("Normal", mu=0.5, sigma=2.0), scipy.stats.norm(0.5, 2)),
+        (Prior("StudentT", nu=4.0, mu=0.0, sigma=1.0), scipy.stats.t(4)),
+    ],
+)
+def test_sampling_in_widths_leaves_the_prior_as_it_is(prior, expected):
+    model, at = in_widths(prior), np.array([-0.3, 1.2, 4.0])
+    scale = 0.7
+    # On the sampled scale: the prior's density where the value is, times how far a step reaches.
+    logp = model.compile_logp(vars=[model["bend"]], mode="FAST_COMPILE")
+    found = logp({"scale_log__": np.log(scale), "bend_in_widths__": at})
+    width = scale * WIDTHS
+    assert found == pytest.approx((expected.logpdf(at * width) + np.log(width)).sum(), rel=1e-9)
+    value = model.replace_rvs_by_values([model["bend"]])[0]
+    there = value.eval({"scale_log__": np.log(scale), "bend_in_widths__": at})
+    np.testing.assert_allclose(there, at * width)
+    drawn = pm.draw(model["bend"], 3000, random_seed=3)
+    assert_uniform(place(expected, drawn.ravel()))

@@ -17,6 +17,7 @@ from fakes import install
 from typer.testing import CliRunner
 
 from bayes_scaling import BayesScalingError, Study
+from bayes_scaling import fit as fitting
 from bayes_scaling import store as storing
 from bayes_scaling.cli import app
 from bayes_scaling.study.jobs import Job
@@ -42,13 +43,13 @@ def fake_but(fake, monkeypatch):
     """Return a function that has the fake fit do something else first."""
 
     def change(first):
-        fit_runs = storing.fit_runs
+        fit_runs = fitting.fit_runs
 
         def changed(runs, model, **settings):
             first(runs)
             return fit_runs(runs, model, **settings)
 
-        monkeypatch.setattr(storing, "fit_runs", changed)
+        monkeypatch.setattr(fitting, "fit_runs", changed)
 
     return change
 

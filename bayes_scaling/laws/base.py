@@ -34,6 +34,10 @@ class Parameter:
         Upper bound given the parameters that come before it, `upper(values, xp)`.
     size : int
         Number of elements of a vector, along dimension `<name>_knot`; 0 for a scalar.
+    width : callable, optional
+        About how far the runs let it move given the parameters that come before it, as
+        `width(values, x, xp)`, where ``x["curve_sd"]`` is how well each score by itself settles
+        log(−log Q'): the unit in which it is sampled. What is sampled does not depend on it.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Parameter:
     start: float
     upper: Callable[[Values, Any], Array] | None = None
     size: int = 0
+    width: Callable[[Values, Values, Any], Array] | None = None
 
     @property
     def dims(self) -> tuple[str, ...]:

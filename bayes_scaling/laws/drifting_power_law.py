@@ -37,6 +37,15 @@ _LINE, _ROTATION = _line_and_rotation()
 _END_SLOPE = (1 - _LINE[1]) @ _ROTATION
 
 
+def _width(p: Values, x: Values, xp: Any) -> Array:
+    """Return the sd that runs at x leave each bend, if nothing else were unknown.
+
+    The larger tau is, the more the curve moves with a bend, and the less the runs let it.
+    """
+    information = ((x["drift_basis"] / x["curve_sd"][:, None]) ** 2).sum(axis=0)
+    return 1 / xp.sqrt(1 + p["tau"] ** 2 * information)
+
+
 class DriftingPowerLaw(ScalingLaw):
     """log(−log Q') = z(log C), a straight line plus an integrated Wiener process in log C.
 
@@ -52,12 +61,21 @@ class DriftingPowerLaw(ScalingLaw):
     parameters = (
         EXPONENT,
         Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.02),
-        Parameter("drift", "bends of the random walk, in standard units", "", 0.0, size=_KNOTS),
+        Parameter(
+            "drift",
+            "bends of the random walk, in standard units",
+            "",
+            start=0.0,
+            size=_KNOTS,
+            width=_width,
+        ),
     )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        drifted = p["tau"] * x["drift_basis"].dot(p["drift"])
+        bends = x["drift_basis"] * p["drift"]
+        # Not `dot`: the call of BLAS takes seconds to compile.
+        drifted = p["tau"] * (bends.sum("drift_knot") if xp is np else bends.sum(axis=-1))
         return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"] - drifted))
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:

@@ -4,9 +4,13 @@ from typing import Any
 
 from bayes_scaling.laws.base import Array, LogLinearLoss, Parameter, Values
 
+# Where the line reaches Q' = 0 the curve bends within about this much, not in a corner, which
+# would make NUTS diverge: runs near chance then sit at some 0.7 of it at most above 0.
+_CORNER = 0.01
+
 
 class TwoStageLinear(LogLinearLoss):
-    """L = B·C^−b, Q = a − s·L."""
+    """L = B·C^−b, Q = a − s·L, and no less than chance."""
 
     name = "two_stage_linear"
     equation = "log L = log B - b log C;  Q = a - s L"
@@ -17,8 +21,9 @@ class TwoStageLinear(LogLinearLoss):
     )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q', which a straight line does not keep within (0, 1)."""
-        return xp.exp(-p["level"]) - p["loss_slope"] * x["loss"]
+        """Return Q', which a straight line does not keep below 1."""
+        line = xp.exp(-p["level"]) - p["loss_slope"] * x["loss"]
+        return _CORNER * xp.logaddexp(0.0, line / _CORNER)
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return log_B, and Q' at zero loss."""

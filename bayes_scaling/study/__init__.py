@@ -9,12 +9,11 @@ from concurrent.futures import BrokenExecutor, Executor
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
-from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel, load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.study.crew import work
@@ -23,6 +22,9 @@ from bayes_scaling.study.jobs import Job, Task, jobs_of
 from bayes_scaling.study.progress import progress_bar
 from bayes_scaling.study.watch import Watch
 from bayes_scaling.study.work import failed
+
+if TYPE_CHECKING:
+    from bayes_scaling.fit import Fit
 
 __all__ = ["Job", "Study"]
 
@@ -253,6 +255,8 @@ class Study:
         outcome = self._kept.outcome(self._names[job])
         if outcome.status != "done":
             raise BayesScalingError(f"{job}: {outcome.status} {outcome.reason}".rstrip())
+        from bayes_scaling.fit import Fit  # directing a study takes no sampler
+
         return Fit.load(self.folder / outcome.file)
 
     def fits(self) -> Iterator[tuple[Job, Fit]]:

@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from bayes_scaling.errors import BayesScalingError
-from bayes_scaling.fit import Fit
 from bayes_scaling.study.folder import Outcome, StudyFolder
 from bayes_scaling.study.jobs import Job, Task
+
+if TYPE_CHECKING:
+    from bayes_scaling.fit import Fit
 
 # Compiling a law costs about as much as this many fits: smaller chunks are not worth it.
 _SMALLEST_CHUNK = 8
