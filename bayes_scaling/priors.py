@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from pymc.distributions.continuous import PositiveContinuous
 from pymc.logprob.transforms import Transform
 from pymc_extras.prior import Prior
 
@@ -40,7 +41,7 @@ class ProbitInterval(Transform):
 
 
 class InWidths(Transform):
-    """Measure a parameter in widths that depend on other parameters.
+    """Measure a parameter in widths that depend on other parameters; a positive one by its log.
 
     How far the runs let the bends of a curve move depends on the scale of the bends. Sampled
     as they are, that is a funnel; in units of the width the runs leave them, it is not.
@@ -48,17 +49,21 @@ class InWidths(Transform):
 
     name = "in_widths"
 
+    def __init__(self, positive: bool) -> None:
+        self.positive = positive
+
     def forward(self, value: Any, *inputs: Any) -> Any:
-        """Return the value in widths."""
-        return value / self._width(inputs)
+        """Return the value in widths, or its log."""
+        ratio = value / self._width(inputs)
+        return pt.log(ratio) if self.positive else ratio
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         """Return the value itself."""
-        return value * self._width(inputs)
+        return (pt.exp(value) if self.positive else value) * self._width(inputs)
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Return the log derivative of `backward`, by element."""
-        return pt.log(self._width(inputs))
+        return pt.log(self._width(inputs)) + (value if self.positive else 0.0)
 
     @staticmethod
     def _width(inputs: tuple[Any, ...]) -> Any:
@@ -128,6 +133,6 @@ def _create_in_widths(
         width,
         dist=lambda *inputs: base(*inputs[:-2], size=inputs[-1]),
         logp=lambda value, *values: pm.logp(base(*values[:-1]), value),
-        default_transform=InWidths(),
-        dims=dims,
+        default_transform=InWidths(issubclass(prior.pymc_distribution, PositiveContinuous)),
+        dims=dims or None,
     )

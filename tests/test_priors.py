@@ -234,7 +234,7 @@ WIDTHS = np.array([0.01, 0.5, 20.0])
 
 
 def in_widths(prior):
-    """Return a model of one vector with that prior, sampled in widths, and one for the widths."""
+    """Return a model of one vector with that prior, sampled in widths of a random scale."""
     with pm.Model(coords={"place": range(3)}) as model:
         width = pm.HalfNormal("scale", 1) * WIDTHS
         create_variable("bend", prior, width=width, dims=("place",))
@@ -242,22 +242,27 @@ def in_widths(prior):
 
 
 @pytest.mark.parametrize(
-    ("prior", "expected"),
+    ("prior", "expected", "inverse"),
     [
-        (Prior("Normal", mu=0.5, sigma=2.0), scipy.stats.norm(0.5, 2)),
-        (Prior("StudentT", nu=4.0, mu=0.0, sigma=1.0), scipy.stats.t(4)),
+        (Prior("Normal", mu=0.5, sigma=2.0), scipy.stats.norm(0.5, 2), lambda u: u),
+        (Prior("StudentT", nu=4.0, mu=0.0, sigma=1.0), scipy.stats.t(4), lambda u: u),
+        # A positive parameter is sampled by the log of what it is in widths.
+        (
+            Prior("LogNormal", mu=0.7, sigma=0.8),
+            scipy.stats.lognorm(0.8, scale=np.exp(0.7)),
+            np.exp,
+        ),
+        (Prior("Gamma", alpha=2.0, beta=0.5), scipy.stats.gamma(2, scale=2), np.exp),
     ],
 )
-def test_sampling_in_widths_leaves_the_prior_as_it_is(prior, expected):
-    model, at = in_widths(prior), np.array([-0.3, 1.2, 4.0])
-    scale = 0.7
-    # On the sampled scale: the prior's density where the value is, times how far a step reaches.
-    logp = model.compile_logp(vars=[model["bend"]], mode="FAST_COMPILE")
-    found = logp({"scale_log__": np.log(scale), "bend_in_widths__": at})
-    width = scale * WIDTHS
-    assert found == pytest.approx((expected.logpdf(at * width) + np.log(width)).sum(), rel=1e-9)
-    value = model.replace_rvs_by_values([model["bend"]])[0]
-    there = value.eval({"scale_log__": np.log(scale), "bend_in_widths__": at})
-    np.testing.assert_allclose(there, at * width)
+def test_sampling_in_widths_leaves_the_prior_as_it_is(prior, expected, inverse):
+    model, at, scale = in_widths(prior), np.array([-0.3, 1.2, 4.0]), 0.7
+    point = {"scale_log__": np.log(scale), "bend_in_widths__": at}
+    value = model.replace_rvs_by_values([model["bend"]])[0].eval(point, mode="FAST_COMPILE")
+    np.testing.assert_allclose(value, inverse(at) * scale * WIDTHS)
+    # On the sampled scale: the prior's density there, times how far a small step reaches.
+    reach = (inverse(at + 1e-6) - inverse(at - 1e-6)) / 2e-6 * scale * WIDTHS
+    density = model.compile_logp(vars=[model["bend"]], mode="FAST_COMPILE")(point)
+    assert density == pytest.approx((expected.logpdf(value) + np.log(reach)).sum(), rel=1e-6)
     drawn = pm.draw(model["bend"], 3000, random_seed=3)
     assert_uniform(place(expected, drawn.ravel()))

@@ -202,7 +202,16 @@ CEILING_SHARE = Parameter(
     start=0.02,
     upper=below_level,
 )
-STEEPNESS = Parameter("steepness", "steepness of the sigmoid in the loss", "1/nats", start=2.0)
+
+
+def _sigmoid_width(p: Values, x: Values, xp: Any) -> Array:
+    """Return how steep a sigmoid is for its slope at the mean loss, which is what runs settle."""
+    return -1 / xp.expm1(p["E"] - p["level"])
+
+
+STEEPNESS = Parameter(
+    "steepness", "steepness of the sigmoid in the loss", "1/nats", start=2.0, width=_sigmoid_width
+)
 
 
 def sigmoid_of_loss(p: Values, x: Values, xp: Any) -> Array:

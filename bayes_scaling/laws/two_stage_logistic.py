@@ -19,7 +19,7 @@ class TwoStageLogistic(LogLinearLoss):
     name = "two_stage_logistic"
     equation = "log L = log B - b log C;  Q' = ceiling sigmoid(steepness (midpoint - L))"
     source = "baseline of Krajewski et al. 2025 (arXiv:2512.08894); Grattafiori et al. 2024"
-    parameters = (STEEPNESS, CEILING_SHARE, *LogLinearLoss.loss_parameters)
+    parameters = (CEILING_SHARE, STEEPNESS, *LogLinearLoss.loss_parameters)
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""

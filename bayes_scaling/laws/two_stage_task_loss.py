@@ -39,7 +39,7 @@ class TwoStageTaskLoss(TwoStageLaw):
         Parameter("beta", "exponent of training tokens", "", start=0.3),
         LOSS_SCATTER,
     )
-    parameters = (STEEPNESS, CEILING_SHARE, *loss_parameters)
+    parameters = (CEILING_SHARE, STEEPNESS, *loss_parameters)
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""
