@@ -9,10 +9,24 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
 
 from bayes_scaling.errors import ConvergenceWarning
+
+# What PyMC needs takes ten seconds to import. Where the system can, one process does so for all
+# workers and starts no thread, so that it can be forked; a process that has sampled cannot be.
+_SERVER = "forkserver" in get_all_start_methods()
+_IMPORTED = ["bayes_scaling.fit"]
+
+
+def import_ahead() -> None:
+    """Begin to import what workers need, in another process, while this one goes on."""
+    if _SERVER:
+        from multiprocessing import forkserver  # not on every system
+
+        forkserver.set_forkserver_preload(_IMPORTED)
+        forkserver.ensure_running()
 
 
 @contextmanager
@@ -20,9 +34,10 @@ def process_pool(workers: int) -> Iterator[Executor]:
     """Yield a pool of processes; if the block fails, they are stopped at once.
 
     They are stopped too if this process is killed, where a bare pool would leave them waiting
-    for ever. PyMC and its threads do not survive a fork, so they are started afresh.
+    for ever.
     """
-    context = get_context("spawn")
+    import_ahead()
+    context = get_context("forkserver" if _SERVER else "spawn")
     # The writing end stays here, so that it closes with this process, however that ends.
     lifeline, held = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(workers, context, _start, (lifeline,))

@@ -173,10 +173,12 @@ def study(
     Fits are kept in the folder as they finish, with index.csv, a row a fit: interrupted, the
     study goes on from them. The exit code is 2 if nothing could be fitted.
     """
-    from bayes_scaling import _terminal
+    from bayes_scaling import _pool, _terminal
 
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a file of a study, or --resume and the folder of one")
+    if workers > 1:
+        _pool.import_ahead()
     with _terminal.reporting():
         with _terminal.status("Importing PyMC"):
             from bayes_scaling import _study_task as work

@@ -1,5 +1,7 @@
 """The standard study against a plain loop of PyMC: 12 benchmarks x 7 laws, in new processes.
 
+`bayes-scaling study` is timed from the command to its end, imports and all.
+
 Run: uv run python benchmarks/standard_study.py [--workers N] [--plain N]
 The plain loop builds each model anew and calls pm.sample with its defaults (4 x 1000 draws); it
 is measured on one fit a law, imports apart, and scaled to all fits. Prints one JSON line last.
@@ -12,6 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 LAWS = (
@@ -23,6 +26,14 @@ LAWS = (
     "two_stage_logistic",
     "exponential_loss",
 )
+STUDY = """
+data = "krajewski2025"
+mixtures = ["dclm"]
+benchmarks = "standard"
+tokens_per_param = [20]
+cutoffs = [6e21]
+models = {models}
+"""
 
 
 def standard_runs() -> Any:
@@ -42,18 +53,26 @@ def standard_runs() -> Any:
 
 
 def ours(workers: int) -> dict[str, Any]:
-    """Run the study; time is of the whole process, so imports count."""
-    from bayes_scaling.study import Study
+    """Run the study as its users do, by the command; the time is of the whole of it."""
+    import pandas as pd
 
-    runs = standard_runs()
     with tempfile.TemporaryDirectory() as folder:
-        index = Study(LAWS, runs, folder).run(workers=workers, progress=False)
+        file = Path(folder, "study.toml")
+        file.write_text(STUDY.format(models=json.dumps(LAWS)), encoding="utf-8")
+        command = Path(sys.executable).with_name("bayes-scaling")
+        start = time.perf_counter()
+        subprocess.run(
+            [command, "study", file, "--out", folder, "--workers", str(workers)], check=True
+        )
+        wall = time.perf_counter() - start
+        index = pd.read_csv(Path(folder, "index.csv")).fillna({"problems": ""})
     # A law is compiled once for scores with item counts, and once for those without.
-    counted = runs.table.groupby("benchmark")["n_items"].count()
+    counted = standard_runs().table.groupby("benchmark")["n_items"].count()
     programs = index.assign(counted=index["benchmark"].map(counted) > 0)
     later = programs.duplicated(["model", "counted"])
     further, first = index[later], programs[~later]
     return {
+        "wall": wall,
         "fits": int((index["status"] == "done").sum()),
         "not_converged": int((index["problems"] != "").sum()),
         "divergences": int(index["divergences"].sum()),
@@ -92,11 +111,11 @@ def plain(fits: int) -> dict[str, Any]:
     }
 
 
-def in_new_process(part: str, number: int) -> dict[str, Any]:
-    """Run one side in a process of its own; return what it reports, and its wall time."""
+def plain_in_new_process(fits: int) -> dict[str, Any]:
+    """Run the plain loop in a process of its own; return what it reports, and its wall time."""
     start = time.perf_counter()
     with subprocess.Popen(
-        [sys.executable, __file__, "--part", part, "--number", str(number)],
+        [sys.executable, __file__, "--only-plain", "--plain", str(fits)],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -112,15 +131,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plain", type=int, default=7, help="fits of the plain loop")
-    parser.add_argument("--part", choices=["ours", "plain"])
-    parser.add_argument("--number", type=int, default=0)
+    parser.add_argument("--only-plain", action="store_true", help="the plain loop, in here")
     options = parser.parse_args()
-    if options.part:
-        warnings.simplefilter("ignore")
-        print(json.dumps({"ours": ours, "plain": plain}[options.part](options.number)))
+    warnings.simplefilter("ignore")
+    if options.only_plain:
+        print(json.dumps(plain(options.plain)))
         return
-    study = in_new_process("ours", options.workers)
-    loop = in_new_process("plain", options.plain)
+    study = ours(options.workers)
+    loop = plain_in_new_process(options.plain)
     # What the plain process spent outside its fits: Python, imports, reading the runs.
     overhead = loop["wall"] - loop["seconds"] * loop["fits"]
     loop_wall = overhead + loop["seconds"] * study["fits"]

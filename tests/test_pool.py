@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def wait_for(condition, seconds=20):
 def test_tasks_are_done_by_other_processes():
     with process_pool(1) as pool:
         assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def imported(name):
+    return name in sys.modules
+
+
+@pytest.mark.skipif("forkserver" not in get_all_start_methods(), reason="a POSIX start method")
+def test_workers_start_with_everything_imported():
+    with process_pool(2) as pool:
+        assert pool.submit(imported, "bayes_scaling.fit").result()
 
 
 def test_workers_are_stopped_when_the_block_fails():
