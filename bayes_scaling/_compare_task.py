@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bayes_scaling._forecast_task import plain_records, plain_table
+from bayes_scaling._tables import plain_records, plain_table
 from bayes_scaling.backtest import STACKED, Backtest, backtest
 from bayes_scaling.compare import Comparison, compare
 from bayes_scaling.datasets import load_csv, load_dataset

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bayes_scaling._tables import plain, plain_records, plain_table
 from bayes_scaling.datasets import load_csv, load_dataset
 from bayes_scaling.error_budget import error_budget
 from bayes_scaling.errors import ModelError, RunsError
@@ -184,7 +184,7 @@ def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dic
         "parameters": dict(
             zip(fit.parameters().index, plain_records(fit.parameters()), strict=True)
         ),
-        "diagnostics": {k: _plain(v) for k, v in fit.diagnostics.to_dict().items()},
+        "diagnostics": {k: plain(v) for k, v in fit.diagnostics.to_dict().items()},
         "problems": fit.diagnostics.problems(),
         "model": {
             "law": fit.model.law_name,
@@ -211,21 +211,6 @@ def to_json(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> dic
     }
 
 
-def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON can hold them."""
-    return [
-        {str(name): _plain(value) for name, value in row.items()}
-        for row in table.to_dict("records")
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON can hold: no NaN and no infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def show(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> None:
     """Print the results for a person."""
     console = Console(highlight=False)
@@ -250,11 +235,6 @@ def show(fit: Fit, task: Task, table: pd.DataFrame, files: list[Path]) -> None:
     for note in task.notes:
         console.print(f"Note: {escape(note)}")
     console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
-
-
-def plain_table() -> Table:
-    """Return an empty table in the house style."""
-    return Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _score_table(fit: Fit, table: pd.DataFrame) -> Table:

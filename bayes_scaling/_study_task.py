@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bayes_scaling._files import read_text
-from bayes_scaling._forecast_task import plain_records, plain_table
+from bayes_scaling._tables import plain_records, plain_table
 from bayes_scaling.datasets import load_csv, load_dataset, load_parquet
 from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
 from bayes_scaling.errors import BayesScalingError, RunsError
