@@ -17,15 +17,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-LAWS = (
-    "power_law",
-    "power_law_ceiling",
-    "broken_power_law",
-    "drifting_power_law",
-    "two_stage_linear",
-    "two_stage_logistic",
-    "exponential_loss",
-)
+from bayes_scaling._compare_task import LAWS
+
 STUDY = """
 data = "krajewski2025"
 mixtures = ["dclm"]
