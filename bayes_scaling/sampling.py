@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def sample_posterior(
     is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
     after half of `tune` at a target acceptance of 0.95. One that was not, by the measures of
     :mod:`bayes_scaling.diagnostics`, is sampled again at 0.99; and if that does not do, with all
-    of `tune` in plain coordinates, since its curvature at the mode may be what misleads.
+    of `tune` in plain coordinates, since its curvature at the mode may be what misleads. If none
+    does, the draws are those whose chains agree best.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ def sample_posterior(
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
     at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
+    tried: list[tuple[float, xr.Dataset, xr.Dataset]] = []
     for whitened, share, target_accept in _ATTEMPTS:
         laplace = at_mode if whitened else plain
         tree = nutpie.sample(
@@ -108,9 +111,11 @@ def sample_posterior(
             raise KeyboardInterrupt
         stats = stats[[name for name in _STATS if name in stats]]
         posterior = bound.constrain(points)
-        if not diagnose(posterior, stats).problems():
-            break
-    return posterior, stats
+        found = diagnose(posterior, stats)
+        tried.append((np.nan_to_num(found.max_rhat, nan=np.inf), posterior, stats))
+        if not found.problems():
+            return posterior, stats
+    return min(tried, key=itemgetter(0))[1:]
 
 
 def sample_prior(

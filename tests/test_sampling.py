@@ -196,3 +196,20 @@ def test_a_good_fit_says_nothing(power_law_fit):
         power_law_fit.summary()
         power_law_fit.forecast(flops=1e22)
     assert power_law_fit.describe().endswith("; converged")
+
+
+@pytest.mark.parametrize(
+    ("rhats", "kept"), [((1.9, 1.02, 1.4), 1), ((np.nan, 1.4, 1.9), 1), ((1.02, 1.4, np.nan), 0)]
+)
+def test_where_no_attempt_will_do_the_best_is_kept(arc_easy, monkeypatch, rhats, kept):
+    seen = []
+
+    def diagnose(posterior, sample_stats):
+        seen.append(posterior)
+        return Diagnostics(0, rhats[len(seen) - 1], 50.0, 50.0)
+
+    monkeypatch.setattr(sampling, "diagnose", diagnose)
+    model, observations = load_model("power_law").prepare(arc_easy)
+    posterior, _ = sampling.sample_posterior(model, observations, draws=20, tune=50)
+    assert len(seen) == len(rhats)
+    assert posterior.identical(seen[kept])
