@@ -20,12 +20,7 @@ from bayes_scaling._resources import resource_dir
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
 from bayes_scaling.laws.base import Parameter, ScalingLaw, TwoStageLaw
-from bayes_scaling.likelihoods import (
-    SCATTER_PARAMETERS,
-    Likelihood,
-    get_likelihood,
-    spread,
-)
+from bayes_scaling.likelihoods import SCATTER_PARAMETERS, Likelihood, get_likelihood, spread
 from bayes_scaling.observations import centre_of, choose_loss, observe
 from bayes_scaling.priors import create_variable, hyperparameters
 from bayes_scaling.runs import Runs

@@ -38,9 +38,10 @@ def program(model: ScalingModel, observations: xr.Dataset) -> Program:
     serves every series that the law is fitted to.
     """
     key = model.structure()
-    with _compiling, _without_garbage_collection():
+    with _compiling:
         if key not in _programs:
-            _programs[key] = compile_program(model.build(observations))
+            with _without_garbage_collection():
+                _programs[key] = compile_program(model.build(observations))
     return _programs[key]
 
 

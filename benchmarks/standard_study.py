@@ -123,7 +123,7 @@ def plain_in_new_process(fits: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--plain", type=int, default=7, help="fits of the plain loop")
+    parser.add_argument("--plain", type=int, default=len(LAWS), help="fits of the plain loop")
     parser.add_argument("--only-plain", action="store_true", help="the plain loop, in here")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
