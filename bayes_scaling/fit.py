@@ -50,6 +50,7 @@ class Fit:
     posterior: xr.Dataset
     sample_stats: xr.Dataset
     seed: int = field(default=0)
+    _diagnosed: Diagnostics | None = field(default=None, repr=False)
 
     @cached_property
     def observations(self) -> xr.Dataset:
@@ -59,7 +60,7 @@ class Fit:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, R-hat and effective sample sizes."""
-        return diagnose(self.posterior, self.sample_stats)
+        return self._diagnosed or diagnose(self.posterior, self.sample_stats)
 
     @cached_property
     def _fitted_curve(self) -> xr.DataArray:
@@ -338,7 +339,7 @@ def fit_runs(
     """
     given = model if isinstance(model, ScalingModel) else load_model(model)
     settled, observations = given.prepare(runs)
-    posterior, sample_stats = sample_posterior(
+    posterior, sample_stats, diagnostics = sample_posterior(
         settled,
         observations,
         draws=draws,
@@ -348,6 +349,6 @@ def fit_runs(
         seed=seed,
         progress=progress,
     )
-    fit = Fit(settled, runs, posterior, sample_stats, seed)
+    fit = Fit(settled, runs, posterior, sample_stats, seed, diagnostics)
     fit._warn()
     return fit

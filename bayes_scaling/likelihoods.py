@@ -23,6 +23,7 @@ import xarray as xr
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws.base import Parameter
+from bayes_scaling.special import log_gamma
 
 # Variance of a score at the very edges, as a share of that at 50% accuracy times four: there a
 # normal density would otherwise grow without bound as the curve approaches an exact 0.
@@ -90,12 +91,12 @@ def _log_mass(correct: Any, mean: Any, concentration: Any, n_items: Any, log_way
     alpha, beta, wrong = mean * concentration, (1 - mean) * concentration, n_items - correct
     return (
         log_ways
-        + pt.gammaln(alpha + correct)
-        - pt.gammaln(alpha)
-        + pt.gammaln(beta + wrong)
-        - pt.gammaln(beta)
-        - pt.gammaln(concentration + n_items)
-        + pt.gammaln(concentration)
+        + log_gamma(alpha + correct)
+        - log_gamma(alpha)
+        + log_gamma(beta + wrong)
+        - log_gamma(beta)
+        - log_gamma(concentration + n_items)
+        + log_gamma(concentration)
     )
 
 

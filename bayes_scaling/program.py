@@ -22,18 +22,16 @@ import pytensor.tensor as pt
 import xarray as xr
 from numba import types
 from numpy.typing import NDArray
-from nutpie.compile_pymc import CompiledPyMCModel, address_as_void_pointer
+from nutpie.compile_pymc import CompiledPyMCModel
 from pymc.pytensorf import rewrite_pregrad
-from pytensor.compile.mode import get_mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
+
+from bayes_scaling.machine_code import compile_density
 
 POINT = "unconstrained"
 _POINTER = ctypes.POINTER(ctypes.c_double)
 _DOUBLES = types.CPointer(types.double)
-_DENSITY = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr)
 _EXPANSION = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
-# How the compiled density tells nutpie that a point is outside what can be computed.
-_FAILED, _NOT_FINITE = 1, 3
 
 
 @dataclass(frozen=True)
@@ -227,14 +225,18 @@ def compile_program(model: pm.Model) -> Program:
     inside = dict(zip(hidden, _split(point, shapes), strict=True)) | known
 
     density = rewrite_pregrad(model.logp())
-    gradient = pt.concatenate([g.ravel() for g in pt.grad(density, hidden)])
+
+    def gradient() -> Any:
+        slopes = pt.concatenate([g.ravel() for g in pt.grad(density, hidden)])
+        return clone_replace([slopes], inside)[0]
+
     named = [*free, *model.deterministics]
     outside = model.replace_rvs_by_values(named)
     many = pt.dmatrix("points")
     starts = [rv.type() for rv in free]
     return Program(
         size,
-        _machine_code([point, values, places], clone_replace([density, gradient], inside)),
+        compile_density([point, values, places], clone_replace([density], inside)[0], gradient),
         layout,
         _evaluated(
             [*starts, values, places],
@@ -265,48 +267,6 @@ def _transformed(
         transform = model.rvs_to_transforms[rv]
         inputs = clone_replace(list(rv.owner.inputs), {**starts, **known})
         yield (start if transform is None else transform.forward(start, *inputs)).ravel()
-
-
-def _machine_code(inputs: list[Any], outputs: list[Any]) -> Any:
-    """Return log density and gradient as a function with nutpie's C signature.
-
-    Without fast-math, because its liberties turn out otherwise when parts of the code come from
-    the cache on disk: the last bits would differ, and with them the draws of a seed. Without what
-    costs more to compile than it saves in running: working in place, and PyMC's checks of
-    parameters, where an invalid one gives no finite density anyway.
-    """
-    mode = get_mode("NUMBA").excluding("inplace", "local_greedy_distributor")
-    mode = mode.including("local_remove_check_parameter")
-    with pytensor.config.change_flags(numba__fastmath=False):
-        function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
-    inner = function.vm.jit_fn
-
-    def density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]
-        places = numba.carray(data, (8,), np.int64)
-        values = numba.carray(address_as_void_pointer(places[0]), (places[1],), np.float64)
-        layout = numba.carray(address_as_void_pointer(places[2]), (places[3],), np.int64)
-        shift = numba.carray(address_as_void_pointer(places[4]), (size,), np.float64)
-        scale = numba.carray(address_as_void_pointer(places[6]), (size, size), np.float64)
-        # Loops: assigning a whole slice makes numba compile the text of a shape error.
-        inside = np.empty(size)
-        for i in range(size):
-            inside[i] = shift[i]
-            for j in range(size):
-                inside[i] += scale[i, j] * point[j]
-        try:
-            value, slopes = inner(inside, values, layout)
-        except Exception:
-            return _FAILED
-        logp[0] = value[()]
-        finite = np.isfinite(logp[0])
-        for j in range(size):
-            gradient[j] = 0.0
-            for i in range(size):
-                gradient[j] += scale[i, j] * slopes[i]
-            finite &= np.isfinite(gradient[j])
-        return 0 if finite else _NOT_FINITE
-
-    return numba.cfunc(_DENSITY)(density)
 
 
 @cache

@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import nutpie
 import pymc as pm
 import xarray as xr
 
-from bayes_scaling.diagnostics import diagnose
+from bayes_scaling.diagnostics import Diagnostics, diagnose
 from bayes_scaling.laplace import Laplace, approximate
 from bayes_scaling.model import ScalingModel
 from bayes_scaling.program import POINT, Program, compile_program
@@ -55,7 +54,7 @@ def sample_posterior(
     cores: int | None = None,
     seed: int = 0,
     progress: bool = False,
-) -> tuple[xr.Dataset, xr.Dataset]:
+) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
     """Sample the posterior of a settled model by NUTS (nutpie).
 
     Chains start round the mode, in coordinates scaled by the curvature there. What correlation
@@ -82,6 +81,8 @@ def sample_posterior(
     -------
     posterior, sample_stats : xarray.Dataset
         Dimensions (chain, draw).
+    diagnostics : Diagnostics
+        Whether the draws can be trusted.
 
     Raises
     ------
@@ -90,7 +91,7 @@ def sample_posterior(
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
     at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
-    tried: list[tuple[float, xr.Dataset, xr.Dataset]] = []
+    tried: list[tuple[xr.Dataset, xr.Dataset, Diagnostics]] = []
     for whitened, share, target_accept in _ATTEMPTS:
         laplace = at_mode if whitened else plain
         tree = nutpie.sample(
@@ -112,11 +113,10 @@ def sample_posterior(
             raise KeyboardInterrupt
         stats = stats[[name for name in _STATS if name in stats]]
         posterior = bound.constrain(points)
-        found = diagnose(posterior, stats)
-        tried.append((np.nan_to_num(found.max_rhat, nan=np.inf), posterior, stats))
-        if not found.problems():
-            return posterior, stats
-    return min(tried, key=itemgetter(0))[1:]
+        tried.append((posterior, stats, diagnose(posterior, stats)))
+        if not tried[-1][2].problems():
+            return tried[-1]
+    return min(tried, key=lambda attempt: np.nan_to_num(attempt[2].max_rhat, nan=np.inf))
 
 
 def sample_prior(

@@ -150,7 +150,7 @@ def ranks_of_truth(law, replications, rng):
         truth = draw_prior(law, rng)
         accuracy = np.clip(accuracy_at(truth, x), 1e-9, 1 - 1e-9)
         score = count_correct(accuracy, SBC_ITEMS, truth["scatter"], rng) / SBC_ITEMS
-        draws, _ = sample_posterior(
+        draws, *_ = sample_posterior(
             model, seen.assign(score=("row", score)), draws=495, tune=400, chains=2, seed=seed
         )
         values = {name: draws[name].to_numpy().ravel()[::10] for name in truth}

@@ -82,7 +82,7 @@ def test_draws_do_not_depend_on_the_series_compiled_first(arc_easy, series, monk
 @pytest.mark.slow
 def test_draws_have_the_asked_shape(power_law_fit, arc_easy):
     settled, seen = load_model("power_law").prepare(arc_easy)
-    posterior, stats = sample_posterior(settled, seen, draws=70, tune=50, chains=3)
+    posterior, stats, _ = sample_posterior(settled, seen, draws=70, tune=50, chains=3)
     assert dict(posterior.sizes) == {"chain": 3, "draw": 70}
     assert {p.name for p in settled.parameters} <= set(posterior.data_vars)
     assert {"A", "alpha"} <= set(posterior.data_vars)
@@ -210,6 +210,6 @@ def test_where_no_attempt_will_do_the_best_is_kept(arc_easy, monkeypatch, rhats,
 
     monkeypatch.setattr(sampling, "diagnose", diagnose)
     model, observations = load_model("power_law").prepare(arc_easy)
-    posterior, _ = sampling.sample_posterior(model, observations, draws=20, tune=50)
+    posterior, *_ = sampling.sample_posterior(model, observations, draws=20, tune=50)
     assert len(seen) == len(rhats)
     assert posterior.identical(seen[kept])
