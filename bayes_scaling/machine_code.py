@@ -20,6 +20,7 @@ import pytensor
 from numba import types
 from numba.core.ccallback import CFunc
 from nutpie.compile_pymc import address_as_void_pointer
+from pymc.logprob.utils import local_remove_check_parameter
 from pytensor.compile.mode import get_mode
 from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.op import HasInnerGraph
@@ -116,7 +117,7 @@ def _compile(inputs: list[Variable], outputs: list[Variable]) -> Any:
     parameters, where an invalid one gives no finite density anyway.
     """
     mode = get_mode("NUMBA").excluding("inplace", "local_greedy_distributor")
-    mode = mode.including("local_remove_check_parameter")
+    mode = mode.including(local_remove_check_parameter.name)
     with pytensor.config.change_flags(numba__fastmath=False):
         function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
     return cast(Any, function.vm).jit_fn

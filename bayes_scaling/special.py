@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pytensor.tensor.elemwise import Elemwise
 # (NIST Digital Library of Mathematical Functions, 5.11.1 and 5.11.2).
 _LARGE = 10.0
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+_A6, _B6 = 691 / 360360, 691 / 32760  # last coefficients of both series
 
 
 class LogGammaAndPsi(ScalarOp):
@@ -36,11 +39,13 @@ class LogGammaAndPsi(ScalarOp):
 
     def pullback(self, inputs: Any, outputs: Any, grads: Any) -> Any:
         """Return the derivative; that of log Γ is the other result."""
-        of_log_gamma, of_psi = grads
-        slope = of_log_gamma * outputs[1]
-        if isinstance(of_psi.type, DisconnectedType):
-            return [slope]
-        return [slope + of_psi * tri_gamma(inputs[0])]
+        derivatives = outputs[1], tri_gamma(inputs[0])
+        terms = [
+            grad * derivative
+            for grad, derivative in zip(grads, derivatives, strict=True)
+            if not isinstance(grad.type, DisconnectedType)
+        ]
+        return [reduce(add, terms)]
 
 
 @register_funcify_and_cache_key(LogGammaAndPsi)  # type: ignore[untyped-decorator]
@@ -60,12 +65,10 @@ def _log_gamma_and_psi(x):  # type: ignore[no-untyped-def]
         x += 1.0
     log, r = np.log(x), 1 / x
     s = r * r
-    log_gamma = (x - 0.5) * log - x + _HALF_LOG_2PI + r * (
-        1 / 12 - s * (1 / 360 - s * (1 / 1260 - s * (1 / 1680 - s * (1 / 1188 - s * 691 / 360360))))
-    )
-    psi = log - r / 2 - s * (
-        1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (1 / 132 - s * 691 / 32760))))
-    )
+    tail = r * (1 / 12 - s * (1 / 360 - s * (1 / 1260 - s * (1 / 1680 - s * (1 / 1188 - s * _A6)))))
+    fall = s * (1 / 12 - s * (1 / 120 - s * (1 / 252 - s * (1 / 240 - s * (1 / 132 - s * _B6)))))
+    log_gamma = (x - 0.5) * log - x + _HALF_LOG_2PI + tail
+    psi = log - r / 2 - fall
     return log_gamma - np.log(shift), psi - slope
 
 
