@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import arviz as az
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.utils import ELPDDataLFO
 from scipy.special import logsumexp
 
 from bayes_scaling import compare as comparing
@@ -20,6 +18,7 @@ from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel
 from bayes_scaling.runs import Runs
 from bayes_scaling.scoring import aggregate, score_forecast
+from bayes_scaling.stacking import stacking_weights
 from bayes_scaling.store import FitStore
 
 STACKED = "stacked"
@@ -222,7 +221,7 @@ class _Job:
                 densities[name].append(log_density(fit, ahead))
         most = max(map(len, densities.values()), default=0)
         complete = {n: np.concatenate(d) for n, d in densities.items() if d and len(d) == most}
-        return stacking_weights(complete)
+        return stacking_weights(complete, seed=self.settings.get("seed", 0))
 
 
 def log_density(fit: Fit, forecast: xr.Dataset) -> np.ndarray:
@@ -240,46 +239,6 @@ def log_density(fit: Fit, forecast: xr.Dataset) -> np.ndarray:
     density = comparing.predictive_density(fit, outcomes)
     n = density.sizes["chain"] * density.sizes["draw"]
     return np.asarray(logsumexp(density.to_numpy(), axis=(0, 1)) - np.log(n))
-
-
-def stacking_weights(densities: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return the weights of the mixture that would have forecast past scores best.
-
-    Parameters
-    ----------
-    densities : mapping of str to numpy.ndarray
-        Log predictive densities of the same scores by each model.
-
-    References
-    ----------
-    Yao et al. 2018 (arXiv:1704.02030), on leave-future-out densities.
-    """
-    if len(densities) < 2:
-        return {}
-    table = az.compare({n: _as_lfo(d) for n, d in densities.items()}, round_to="none")
-    weights = table["weight"].astype(float).clip(lower=0)
-    return {str(name): float(w) for name, w in (weights / weights.sum()).items()}
-
-
-def _as_lfo(density: np.ndarray) -> ELPDDataLFO:
-    """Return log densities in the form that ArviZ compares."""
-    n = density.size
-    return ELPDDataLFO(
-        elpd=float(density.sum()),
-        se=float(np.sqrt(n) * density.std()),
-        p=0.0,
-        n_samples=0,
-        n_data_points=n,
-        scale="log",
-        warning=False,
-        good_k=0.7,
-        elpd_i=xr.DataArray(density, dims="score"),
-        pareto_k=xr.DataArray(np.zeros(n), dims="score"),
-        forecast_horizon=1,
-        min_observations=1,
-        refits=np.arange(n),
-        n_refits=n,
-    )
 
 
 def _mixed_density(densities: Mapping[str, np.ndarray], share: Mapping[str, float]) -> np.ndarray:

@@ -88,7 +88,7 @@ def forecast(
         wanted = {"benchmark": benchmark, "metric": metric, "mixture": mixture}
         task = work.choose_runs(chosen, runs, wanted, tokens_per_param, fit_below, at or [])
         out.mkdir(parents=True, exist_ok=True)
-        with _terminal.status(f"Compiling {chosen.law_name} (some 15 seconds) and sampling"):
+        with _terminal.status(f"Compiling {chosen.law_name} (once on a machine) and sampling"):
             fit = fit_runs(task.fitted, chosen, draws=draws, tune=tune, chains=chains, seed=seed)
         with _terminal.status("Forecasting and drawing"):
             table = work.forecast_table(fit, task)

@@ -17,7 +17,7 @@ import xarray as xr
 from bayes_scaling.diagnostics import Diagnostics, diagnose
 from bayes_scaling.laplace import Laplace, approximate
 from bayes_scaling.model import ScalingModel
-from bayes_scaling.program import POINT, Program, compile_program
+from bayes_scaling.program import POINT, Bound, Program, compile_program
 
 # Statistics of the sampler worth keeping with every fit.
 _STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
@@ -39,7 +39,7 @@ def program(model: ScalingModel, observations: xr.Dataset) -> Program:
     key = model.structure()
     with _compiling:
         if key not in _programs:
-            with _without_garbage_collection():
+            with without_garbage_collection():
                 _programs[key] = compile_program(model.build(observations))
     return _programs[key]
 
@@ -55,7 +55,31 @@ def sample_posterior(
     seed: int = 0,
     progress: bool = False,
 ) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
-    """Sample the posterior of a settled model by NUTS (nutpie).
+    """Sample the posterior of a settled model; as :func:`sample_density`, of which all else.
+
+    Parameters
+    ----------
+    model, observations
+        As returned by :meth:`ScalingModel.prepare`.
+    draws, tune, chains, cores, seed, progress
+    """
+    bound = program(model, observations).bind(model.data(observations), model.starts(observations))
+    return sample_density(
+        bound, draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, progress=progress
+    )
+
+
+def sample_density(
+    bound: Bound,
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
+    """Sample a compiled density by NUTS (nutpie).
 
     Chains start round the mode, in coordinates scaled by the curvature there. What correlation
     is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
@@ -66,8 +90,8 @@ def sample_posterior(
 
     Parameters
     ----------
-    model, observations
-        As returned by :meth:`ScalingModel.prepare`.
+    bound : Bound
+        Machine code of the density, with data.
     draws, tune, chains : int
         Kept draws and warm-up steps of each chain, and chains.
     cores : int, optional
@@ -89,7 +113,6 @@ def sample_posterior(
     KeyboardInterrupt
         On Ctrl-C.
     """
-    bound = program(model, observations).bind(model.data(observations), model.starts(observations))
     at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
     tried: list[tuple[xr.Dataset, xr.Dataset, Diagnostics]] = []
     for whitened, share, target_accept in _ATTEMPTS:
@@ -134,7 +157,7 @@ def sample_prior(
 
 
 @contextmanager
-def _without_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Pause the search for cycles, which takes a fifth of the time that rewriting a graph does."""
     running = gc.isenabled()
     gc.disable()

@@ -6,7 +6,6 @@ import pytest
 import scipy.stats
 import xarray as xr
 
-from bayes_scaling.backtest import _mixed_density, stacking_weights
 from bayes_scaling.compare import mix
 from bayes_scaling.scoring import aggregate, crps, probability_below
 
@@ -70,22 +69,6 @@ def test_a_point_fit_has_no_coverage_and_no_elpd():
     table = aggregate(_scores(), ["model"]).set_index("model")
     assert table.loc["p", ["elpd", "cover50", "cover90", "width90"]].isna().all()
     assert table.loc["p", "mae"] == pytest.approx(0.15)
-
-
-def test_stacking_weights_are_those_of_a_brute_force_search():
-    rng = np.random.default_rng(3)
-    outcomes = np.concatenate([rng.normal(0, 1, 140), rng.normal(4, 1, 60)])
-    densities = {
-        "low": scipy.stats.norm.logpdf(outcomes, 0, 1),
-        "high": scipy.stats.norm.logpdf(outcomes, 4, 1),
-    }
-    shares = np.linspace(0.001, 0.999, 999)
-    scores = [
-        _mixed_density(densities, {"low": share, "high": 1 - share}).sum() for share in shares
-    ]
-    weights = stacking_weights(densities)
-    assert weights["low"] == pytest.approx(shares[int(np.argmax(scores))], abs=0.01)
-    assert sum(weights.values()) == pytest.approx(1)
 
 
 def test_a_mixture_draws_from_each_forecast_as_often_as_its_weight():
