@@ -23,8 +23,14 @@ from bayes_scaling.program import POINT, Bound, Program, compile_program
 _STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
 # Attempts at a posterior: whether in coordinates of its mode, share of the warm-up, target
-# acceptance. Few posteriors need more than the first.
-_ATTEMPTS = ((True, 0.5, 0.95), (True, 0.5, 0.99), (False, 1.0, 0.99))
+# acceptance, and how many draws are made for one that is kept. Few posteriors need more than
+# the first.
+_ATTEMPTS = (
+    (True, 0.5, 0.95, 1),
+    (True, 0.5, 0.99, 1),
+    (True, 1.0, 0.99, 4),
+    (False, 1.0, 0.99, 4),
+)
 
 _programs: dict[tuple[Any, ...], Program] = {}
 _compiling = threading.Lock()
@@ -84,9 +90,10 @@ def sample_density(
     Chains start round the mode, in coordinates scaled by the curvature there. What correlation
     is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
     after half of `tune` at a target acceptance of 0.95. One that was not, by the measures of
-    :mod:`bayes_scaling.diagnostics`, is sampled again at 0.99; and if that does not do, with all
-    of `tune` in plain coordinates, since its curvature at the mode may be what misleads. If none
-    does, the draws are those whose chains agree best.
+    :mod:`bayes_scaling.diagnostics`, is sampled again at 0.99; if that does not do, with all of
+    `tune` and four times the draws, of which every fourth is kept; and then so in plain
+    coordinates, since its curvature at the mode may be what misleads. If none does, the draws are
+    those whose chains agree best.
 
     Parameters
     ----------
@@ -104,7 +111,7 @@ def sample_density(
     Returns
     -------
     posterior, sample_stats : xarray.Dataset
-        Dimensions (chain, draw).
+        Dimensions (chain, draw). A kept draw is diverging if one since the last kept is.
     diagnostics : Diagnostics
         Whether the draws can be trusted.
 
@@ -115,11 +122,11 @@ def sample_density(
     """
     at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
     tried: list[tuple[xr.Dataset, xr.Dataset, Diagnostics]] = []
-    for whitened, share, target_accept in _ATTEMPTS:
+    for whitened, share, target_accept, thin in _ATTEMPTS:
         laplace = at_mode if whitened else plain
         tree = nutpie.sample(
             bound.for_nutpie(laplace.mode, laplace.scale),
-            draws=draws,
+            draws=thin * draws,
             tune=round(share * tune),
             chains=chains,
             cores=cores,
@@ -129,17 +136,26 @@ def sample_density(
             save_warmup=False,
             progress_bar=progress,
         )
-        points = laplace.mode + tree["posterior"][POINT].to_numpy() @ laplace.scale.T
-        stats = tree["sample_stats"].to_dataset()
-        if stats.sizes["draw"] < draws or stats["logp"].isnull().any():
+        made = tree["sample_stats"].to_dataset()
+        if made.sizes["draw"] < thin * draws or made["logp"].isnull().any():
             # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or trust.
             raise KeyboardInterrupt
-        stats = stats[[name for name in _STATS if name in stats]]
-        posterior = bound.constrain(points)
+        points = tree["posterior"][POINT].to_numpy()[:, thin - 1 :: thin]
+        posterior = bound.constrain(laplace.mode + points @ laplace.scale.T)
+        stats = _keep_every(thin, made[[name for name in _STATS if name in made]])
         tried.append((posterior, stats, diagnose(posterior, stats)))
         if not tried[-1][2].problems():
             return tried[-1]
     return min(tried, key=lambda attempt: np.nan_to_num(attempt[2].max_rhat, nan=np.inf))
+
+
+def _keep_every(thin: int, stats: xr.Dataset) -> xr.Dataset:
+    """Return the statistics of every so many draws, forgetting no divergence between them."""
+    kept = stats.isel(draw=slice(thin - 1, None, thin))
+    diverging = stats["diverging"].coarsen(draw=thin).max().to_numpy()
+    return kept.assign(diverging=(kept["diverging"].dims, diverging)).assign_coords(
+        draw=range(kept.sizes["draw"])
+    )
 
 
 def sample_prior(

@@ -199,7 +199,8 @@ def test_a_good_fit_says_nothing(power_law_fit):
 
 
 @pytest.mark.parametrize(
-    ("rhats", "kept"), [((1.9, 1.02, 1.4), 1), ((np.nan, 1.4, 1.9), 1), ((1.02, 1.4, np.nan), 0)]
+    ("rhats", "kept"),
+    [((1.9, 1.02, 1.4, 1.1), 1), ((np.nan, 1.4, 1.9, 1.2), 3), ((1.02, 1.4, np.nan, 1.3), 0)],
 )
 def test_where_no_attempt_will_do_the_best_is_kept(arc_easy, monkeypatch, rhats, kept):
     seen = []
@@ -213,3 +214,40 @@ def test_where_no_attempt_will_do_the_best_is_kept(arc_easy, monkeypatch, rhats,
     posterior, *_ = sampling.sample_posterior(model, observations, draws=20, tune=50)
     assert len(seen) == len(rhats)
     assert posterior.identical(seen[kept])
+
+
+def test_later_attempts_keep_every_fourth_draw_and_every_divergence(arc_easy, monkeypatch):
+    calls = []
+
+    def sample(model, *, draws, chains, **_):
+        calls.append(draws)
+        shape = (chains, draws)
+        points = np.broadcast_to(np.arange(draws)[:, None] * 1e-3, (*shape, model.n_dim))
+        diverging = np.zeros(shape, bool)
+        diverging[0, -2] = True  # not of a draw that is kept when thinning
+        dims = ("chain", "draw")
+        stats = {
+            "logp": (dims, np.zeros(shape)),
+            "diverging": (dims, diverging),
+            "n_steps": (dims, np.broadcast_to(np.arange(draws), shape)),
+        }
+        return xr.DataTree.from_dict(
+            {
+                "posterior": xr.Dataset({"unconstrained": ((*dims, "i"), points)}),
+                "sample_stats": xr.Dataset(stats, coords={"draw": range(draws)}),
+            }
+        )
+
+    monkeypatch.setattr(sampling.nutpie, "sample", sample)
+    monkeypatch.setattr(sampling, "_ATTEMPTS", sampling._ATTEMPTS[-1:])
+    model, observations = load_model("power_law").prepare(arc_easy)
+    posterior, stats, found = sampling.sample_posterior(
+        model, observations, draws=5, chains=2, tune=10
+    )
+    assert calls[-1] == 20
+    assert stats["n_steps"][0].values.tolist() == [3, 7, 11, 15, 19]
+    assert stats["draw"].equals(posterior["draw"])
+    assert stats["diverging"][0].values.tolist() == [False, False, False, False, True]
+    assert found.divergences == 1
+    steps = np.diff(np.log(posterior["scatter"][0]))
+    np.testing.assert_allclose(steps, 4e-3)  # plain coordinates: the log of a scatter
