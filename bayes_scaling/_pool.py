@@ -17,6 +17,7 @@ from bayes_scaling.errors import ConvergenceWarning
 # What PyMC needs takes ten seconds to import. Where the system can, one process does so for all
 # workers and starts no thread, so that it can be forked; a process that has sampled cannot be.
 _SERVER = "forkserver" in get_all_start_methods()
+# xarray looks for dask at the first array, and for its scheduler at the first file.
 _IMPORTED = ["bayes_scaling.fit", "netCDF4", "dask.array", "distributed"]
 
 

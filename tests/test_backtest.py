@@ -1,11 +1,13 @@
 """Rolling origin on simulated and real ladders."""
 
+import arviz as az
 import numpy as np
 import pytest
 from ladders import as_runs, budgets, centred, count_correct, curve
 
 from bayes_scaling import fit as fitting
 from bayes_scaling.backtest import STACKED, backtest
+from bayes_scaling.compare import predictive_density
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.model import load_model
 from bayes_scaling.runs import Runs
@@ -113,3 +115,50 @@ def test_what_cannot_be_fitted_is_said(ladders):
 def test_a_cutoff_above_all_runs_holds_nothing_out(ladders):
     with pytest.raises(BayesScalingError, match="no run is held out"):
         backtest({}, ladders, [1e30])
+
+
+class OneRunAhead(az.SamplingWrapper):
+    """Fits of the smallest runs, for ArviZ to move through a ladder by itself."""
+
+    def __init__(self, fit):
+        super().__init__(model=fit.model, idata_orig=fit.to_arviz())
+        self.fit = fit
+
+    def sel_observations(self, idx):
+        kept = np.setdiff1d(np.arange(len(self.fit.runs)), idx)
+        rows = self.fit.runs.table.iloc[kept].reset_index(drop=True)
+        return Runs.from_frame(rows), self.fit.observations.isel(row=idx)
+
+    def sample(self, modified_observed_data):
+        return fitting.fit_runs(modified_observed_data, self.fit.model, **FAST)
+
+    def get_inference_data(self, fitted_model):
+        return fitted_model
+
+    def log_likelihood__i(self, excluded_obs, idata__i):
+        return predictive_density(idata__i, excluded_obs)
+
+
+@pytest.mark.slow
+def test_one_run_ahead_is_the_leave_future_out_of_arviz(models, ladders, tmp_path):
+    """Cut-offs a run apart, each scored on the next run only, are what ArviZ calls lfo_cv."""
+    (_, runs), _ = ladders.series()
+    budget = runs.table["flops"].to_numpy()
+    assert (np.diff(budget) > 0).all()
+    fit = fitting.fit_runs(runs, models["power_law"], **FAST)
+    lfo = az.lfo_cv(
+        fit.to_arviz(),
+        OneRunAhead(fit),
+        min_observations=len(runs) - 3,
+        forecast_horizon=1,
+        time_dim="row",
+        var_name="score",
+        method="exact",
+        pointwise=True,
+    )
+    ours = backtest(
+        {"power_law": models["power_law"]}, runs, budget[-4:-1], baselines=False, **FAST
+    ).scores
+    nearest = ours.loc[ours.groupby("cutoff")["flops"].idxmin(), "elpd"]
+    np.testing.assert_allclose(nearest, lfo.elpd_i.dropna("row"), atol=1e-6)
+    assert lfo.elpd == pytest.approx(nearest.sum())
