@@ -21,11 +21,12 @@ from numba import types
 from numba.core.ccallback import CFunc
 from nutpie.compile_pymc import address_as_void_pointer
 from pymc.logprob.utils import local_remove_check_parameter
+from pytensor.compile.builders import OpFromGraph
 from pytensor.compile.mode import get_mode
 from pytensor.graph.basic import Constant, Variable
-from pytensor.graph.op import HasInnerGraph
 from pytensor.graph.traversal import io_toposort
 from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
+from pytensor.scalar.basic import ScalarInnerGraphOp
 
 from bayes_scaling import special
 
@@ -161,8 +162,13 @@ def _describe(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Iterat
         yield f"{i}: {kind.__module__} {kind.__qualname__} {node.op!r} of"
         yield from (f"    {name(variable)}" for variable in node.inputs)
         yield from (f"    -> {variable.type!r}" for variable in node.outputs)
-        if isinstance(node.op, HasInnerGraph):
+        if isinstance(node.op, OpFromGraph):
             yield from _describe(node.op.inner_inputs, node.op.inner_outputs)
-        elif getattr(kind, "__props__", None) is None:
+        elif getattr(kind, "__props__", None) is None or _is_abridged(node.op):
             raise _NamelessError
     yield f"returned: {[name(variable) for variable in outputs]}"
+
+
+def _is_abridged(op: Any) -> bool:
+    """Return whether the name of an operation leaves out a part of what it does."""
+    return isinstance(getattr(op, "scalar_op", None), ScalarInnerGraphOp)

@@ -11,6 +11,8 @@ import pytest
 from numba.core.ccallback import CFunc
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
+from pytensor.scalar.basic import Composite, float64
+from pytensor.tensor.elemwise import Elemwise
 
 from bayes_scaling import machine_code
 from bayes_scaling.machine_code import compile_density
@@ -102,8 +104,15 @@ class Secretive(Op):
         outputs[0][0] = self.factor * inputs[0]
 
 
-def test_what_cannot_be_told_apart_is_not_kept():
-    assert machine_code._key(INPUTS, pt.sum(Secretive(2.0)(POINT))) is None
+def fused():
+    """Return an operation that is a whole graph, of which its name shows a part only."""
+    x = float64("x")
+    return Elemwise(Composite([x], [(x + 1.0) * x]))
+
+
+@pytest.mark.parametrize("op", [Secretive(2.0), fused()])
+def test_what_cannot_be_told_apart_is_not_kept(op):
+    assert machine_code._key(INPUTS, pt.sum(op(POINT))) is None
 
 
 SCRIPT = """
