@@ -50,7 +50,6 @@ class Fit:
     posterior: xr.Dataset
     sample_stats: xr.Dataset
     seed: int = field(default=0)
-    _diagnosed: Diagnostics | None = field(default=None, repr=False)
 
     @cached_property
     def observations(self) -> xr.Dataset:
@@ -60,7 +59,7 @@ class Fit:
     @cached_property
     def diagnostics(self) -> Diagnostics:
         """Divergences, R-hat and effective sample sizes."""
-        return self._diagnosed or diagnose(self.posterior, self.sample_stats)
+        return diagnose(self.posterior, self.sample_stats)
 
     @cached_property
     def _fitted_curve(self) -> xr.DataArray:
@@ -349,6 +348,8 @@ def fit_runs(
         seed=seed,
         progress=progress,
     )
-    fit = Fit(settled, runs, posterior, sample_stats, seed, diagnostics)
+    fit = Fit(settled, runs, posterior, sample_stats, seed)
+    # The sampler has computed them; a copy of the fit with other draws computes its own.
+    vars(fit)["diagnostics"] = diagnostics
     fit._warn()
     return fit

@@ -1,6 +1,7 @@
 """Fit: what a posterior says of itself, ArviZ's view of it, and its file."""
 
 import warnings
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
@@ -236,3 +237,10 @@ def test_the_models_spec_in_a_file_is_plain_text(power_law_fit, tmp_path):
     assert isinstance(spec, str)
     assert "LogNormal" in spec
     assert isinstance(power_law_fit.model, ScalingModel)
+
+
+def test_a_copy_with_other_draws_has_diagnostics_of_its_own(power_law_fit):
+    stuck = power_law_fit.posterior.assign(scatter=power_law_fit.posterior["scatter"].isel(draw=0))
+    stuck = stuck.broadcast_like(power_law_fit.posterior)
+    assert power_law_fit.diagnostics.problems() == []
+    assert replace(power_law_fit, posterior=stuck).diagnostics.problems()
