@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import FunctionType
@@ -32,6 +33,7 @@ from bayes_scaling import special
 
 _DOUBLES = types.CPointer(types.double)
 _DENSITY = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr)
+_EXPANSION = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
 # How the compiled density tells nutpie that a point is outside what can be computed.
 _FAILED, _NOT_FINITE = 1, 3
 # What turns a graph into machine code, beside numba and the processor, which numba sees to.
@@ -68,6 +70,18 @@ def compile_density(
         code.enable_caching()
     code.compile()
     return code
+
+
+@cache
+def unchanged() -> Any:
+    """Return what nutpie calls to expand a point into what it stores: the point itself."""
+
+    def expand(size, expanded, point, out, data):  # type: ignore[no-untyped-def]
+        for i in range(size):
+            out[i] = point[i]
+        return 0
+
+    return numba.cfunc(_EXPANSION)(expand)
 
 
 class _CodeOnDemand(CFunc):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 from collections.abc import Iterator
@@ -45,34 +44,24 @@ def program(model: ScalingModel, observations: xr.Dataset) -> Program:
     key = model.structure()
     with _compiling:
         if key not in _programs:
-            with without_garbage_collection():
-                _programs[key] = compile_program(model.build(observations))
+            _programs[key] = compile_program(model.build(observations))
     return _programs[key]
 
 
 def sample_posterior(
-    model: ScalingModel,
-    observations: xr.Dataset,
-    *,
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    cores: int | None = None,
-    seed: int = 0,
-    progress: bool = False,
+    model: ScalingModel, observations: xr.Dataset, **settings: Any
 ) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
-    """Sample the posterior of a settled model; as :func:`sample_density`, of which all else.
+    """Sample the posterior of a settled model.
 
     Parameters
     ----------
     model, observations
         As returned by :meth:`ScalingModel.prepare`.
-    draws, tune, chains, cores, seed, progress
+    **settings
+        For :func:`sample_density`, which says what is returned and raised.
     """
     bound = program(model, observations).bind(model.data(observations), model.starts(observations))
-    return sample_density(
-        bound, draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, progress=progress
-    )
+    return sample_density(bound, **settings)
 
 
 def sample_density(
@@ -170,18 +159,6 @@ def sample_prior(
         )
     prior: xr.Dataset = tree["prior"].to_dataset()
     return prior
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Pause the search for cycles, which takes a fifth of the time that rewriting a graph does."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 @contextmanager

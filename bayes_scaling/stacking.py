@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bayes_scaling.errors import ConvergenceWarning
 from bayes_scaling.program import compile_program
-from bayes_scaling.sampling import sample_density, without_garbage_collection
+from bayes_scaling.sampling import sample_density
 
 
 def stacking_weights(
@@ -51,8 +51,7 @@ def stacking_weights(
         return {}
     past = np.array(list(densities.values()), float)
     data = {"past": past - past.max(axis=0)}
-    with without_garbage_collection():
-        program = compile_program(_mixture(data["past"]))
+    program = compile_program(_mixture(data["past"]))
     bound = program.bind(data, {"share": np.ones(len(densities))})
     posterior, _, found = sample_density(bound, seed=seed)
     if problems := found.problems():

@@ -140,15 +140,16 @@ class OneRunAhead(az.SamplingWrapper):
 
 
 @pytest.mark.slow
-def test_one_run_ahead_is_the_leave_future_out_of_arviz(models, ladders, tmp_path):
+def test_one_run_ahead_is_the_leave_future_out_of_arviz(models, ladders):
     """Cut-offs a run apart, each scored on the next run only, are what ArviZ calls lfo_cv."""
     (_, runs), _ = ladders.series()
     budget = runs.table["flops"].to_numpy()
     assert (np.diff(budget) > 0).all()
     fit = fitting.fit_runs(runs, models["power_law"], **FAST)
+    wrapper = OneRunAhead(fit)
     lfo = az.lfo_cv(
-        fit.to_arviz(),
-        OneRunAhead(fit),
+        wrapper.idata_orig,
+        wrapper,
         min_observations=len(runs) - 3,
         forecast_horizon=1,
         time_dim="row",

@@ -116,7 +116,6 @@ def test_what_cannot_be_told_apart_is_not_kept(op):
 
 
 SCRIPT = """
-import numpy as np
 from bayes_scaling import machine_code
 from bayes_scaling.model import load_model
 from bayes_scaling.datasets import load_dataset
