@@ -28,6 +28,9 @@ from bayes_scaling.special import log_gamma
 # Variance of a score at the very edges, as a share of that at 50% accuracy times four: there a
 # normal density would otherwise grow without bound as the curve approaches an exact 0.
 _VARIANCE_AT_EDGE = 1e-3
+# Scores that differ by less than about a twentieth of a point are not told apart. Without it a run
+# of exact zeros, which any curve near 0 meets exactly, would say that runs do not scatter at all.
+_PRECISION = 5e-4
 
 SCATTER = Parameter(
     "scatter",
@@ -144,9 +147,10 @@ class BetaBinomial(Likelihood):
 
 
 def spread(mean: Any, n_items: Any, scatter: Any, xp: Any) -> Any:
-    """Return the sd of a score: binomial noise of n items and scatter of runs."""
+    """Return the sd of a score: binomial noise of n items, scatter of runs, and precision."""
     noise = (n_items > 0) / xp.maximum(n_items, 1)
-    return xp.sqrt((mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * scatter**2))
+    variance = (mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * scatter**2)
+    return xp.sqrt(variance + _PRECISION**2)
 
 
 class Normal(Likelihood):

@@ -75,7 +75,7 @@ def uneven_runs():
 def covariance_of_run(mean, n_items, scatter, share):
     """Return the covariance of one run's rows: sd on the diagonal, `share` of it in common."""
     noise = np.where(n_items > 0, 1 / np.where(n_items > 0, n_items, 1), 0.0)
-    sd = np.sqrt((mean * (1 - mean) + 1e-3) * (noise + 4 * scatter**2))
+    sd = np.sqrt((mean * (1 - mean) + 1e-3) * (noise + 4 * scatter**2) + 5e-4**2)
     return np.outer(sd, sd) * (share + (1 - share) * np.eye(mean.size))
 
 
@@ -185,6 +185,16 @@ def test_densities_are_finite_at_the_edges(name, score, mean):
     value, p = rows([score, score]), dataset(scatter=0.01, tail=5.0, run_share=0.5)
     density = get_likelihood(name).log_density(value, rows([100, 100]), rows([mean, mean]), p)
     assert np.isfinite(density).all()
+
+
+@pytest.mark.parametrize("name", ["normal", "student_t", "normal_by_run"])
+def test_exact_zeros_do_not_say_that_runs_do_not_scatter(name):
+    """Any curve near 0 meets them exactly; a density without bound would take scatter to 0."""
+    score, items = rows([0.0]), rows([0])
+    scatter = xr.DataArray([1e-7, 5e-3], dims="draw")
+    p = xr.Dataset({"scatter": scatter, "tail": 5.0, "run_share": 0.5})
+    density = get_likelihood(name).log_density(score, items, rows([1e-9]), p)
+    assert (density.isel(draw=0) - density.isel(draw=1)).item() < 0.3
 
 
 def test_each_likelihood_broadcasts_over_posterior_draws():
