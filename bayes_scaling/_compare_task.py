@@ -14,10 +14,11 @@ from rich.table import Table
 
 from bayes_scaling._tables import plain_records, plain_table
 from bayes_scaling.backtest import STACKED, Backtest, backtest
-from bayes_scaling.compare import Comparison, compare
+from bayes_scaling.compare import compare
 from bayes_scaling.datasets import load_csv, load_dataset
 from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
 from bayes_scaling.errors import RunsError
+from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel, load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.store import FitStore
@@ -42,11 +43,20 @@ _WIDTH = 150
 
 @dataclass(frozen=True)
 class Task:
-    """What to compare: models by name, series of runs, and the largest budget to fit."""
+    """What to compare: models by name, series of runs, the largest budget to fit, the loss."""
 
     models: dict[str, ScalingModel]
     runs: Runs
     cutoff: float
+    loss: str = "auto"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The series in the figures: fits by name, none if only point fits could be made."""
+
+    fits: dict[str, Fit]
+    held_out: Runs
 
 
 def choose(
@@ -56,6 +66,7 @@ def choose(
     tokens_per_param: float | None,
     fit_below: float | None,
     laws: Sequence[str],
+    loss: str | None,
 ) -> Task:
     """Return the task that the options name; see the help of the command."""
     if file is None:
@@ -73,7 +84,12 @@ def choose(
     if cutoff is None:
         cutoff = float(runs.table["flops"].max()) / _HELD_OUT_FACTOR
     models = {Path(law).stem: load_model(law) for law in laws or LAWS}
-    return Task(models, runs, cutoff)
+    if loss:
+        models = {
+            name: model.with_options(loss=loss) if model.two_stage else model
+            for name, model in models.items()
+        }
+    return Task(models, runs, cutoff, loss or "auto")
 
 
 def _embedded(mixture: str, benchmarks: Sequence[str], ratio: float | None) -> Runs:
@@ -98,17 +114,28 @@ def run(task: Task, folder: Path, on_fit: Callable[[str], None], **settings: Any
     """Fit and score everything; finished fits are kept in the folder and used again."""
     store = FitStore(folder / "fits")
     return backtest(
-        task.models, task.runs, [task.cutoff], loo=True, store=store, on_fit=on_fit, **settings
+        task.models,
+        task.runs,
+        [task.cutoff],
+        loss=task.loss,
+        loo=True,
+        store=store,
+        on_fit=on_fit,
+        **settings,
     )
 
 
-def compare_one(task: Task, folder: Path, **settings: Any) -> tuple[Comparison, Runs]:
-    """Return the comparison of the first series, from stored fits, and its held-out runs."""
-    series = next(iter(task.runs.series()))[1]
+def shown_fits(task: Task, result: Backtest, folder: Path, **settings: Any) -> Shown:
+    """Return the stored fits of the first series that most models could be fitted to."""
+    fitted = result.fits.groupby(["benchmark", "metric", "mixture"], sort=False)["model"]
+    if not len(fitted):
+        return Shown({}, task.runs.above(task.cutoff))
+    key = fitted.size().idxmax()
+    series = dict(task.runs.series())[key]
     store = FitStore(folder / "fits")
-    fitted = series.below(task.cutoff)
-    fits = {name: store.fit(fitted, model, **settings) for name, model in task.models.items()}
-    return compare(fits), series.above(task.cutoff)
+    below = series.below(task.cutoff)
+    fits = {n: store.fit(below, task.models[n], **settings) for n in fitted.get_group(key)}
+    return Shown(fits, series.above(task.cutoff))
 
 
 # ---- results -----------------------------------------------------------------------------------
@@ -148,8 +175,8 @@ def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]
     return [folder / name for name in (*tables, *figures)]
 
 
-def draw(result: Backtest, one: tuple[Comparison, Runs]) -> dict[str, Any]:
-    """Return the figures by file name."""
+def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
+    """Return the figures by file name, without those that there are too few fits for."""
     import matplotlib.pyplot as plt
 
     from bayes_scaling.plots import (
@@ -160,15 +187,15 @@ def draw(result: Backtest, one: tuple[Comparison, Runs]) -> dict[str, Any]:
     )
 
     plt.switch_backend("agg")
-    comparison, held_out = one
-    shown = [n for n in ("drifting_power_law", "two_stage_logistic") if n in comparison.fits]
-    fits = {name: comparison.fits[name] for name in shown or list(comparison.fits)[:2]}
-    return {
-        "compare_crps.png": plot_crps_by_distance(result.scores),
-        "compare_calibration.png": plot_calibration(result.scores),
-        "compare_elpd.png": plot_comparison(comparison),
-        "compare_bands.png": plot_bands(fits, held_out),
-    }
+    figures = {"compare_crps.png": plot_crps_by_distance(result.scores)}
+    if shown.fits:
+        typical = [n for n in ("drifting_power_law", "two_stage_logistic") if n in shown.fits]
+        fits = {name: shown.fits[name] for name in typical or list(shown.fits)[:2]}
+        figures["compare_calibration.png"] = plot_calibration(result.scores)
+        figures["compare_bands.png"] = plot_bands(fits, shown.held_out)
+    if len(shown.fits) > 1:
+        figures["compare_elpd.png"] = plot_comparison(compare(shown.fits))
+    return figures
 
 
 def verdicts(result: Backtest) -> list[str]:

@@ -55,13 +55,19 @@ class Task:
 
 
 def choose_model(
-    law: str | None, file: Path | None, floor: str | None, likelihood: str | None
+    law: str | None,
+    file: Path | None,
+    floor: str | None,
+    likelihood: str | None,
+    loss: str | None,
 ) -> ScalingModel:
     """Return the model that the options name."""
     if law and file:
         raise ModelError("give --law or --model, not both: the file of --model names its law")
     model = load_model(file or law or "power_law")
-    return model.with_options(likelihood=likelihood, floor=cast(Floor | None, floor))
+    if loss and not model.two_stage:
+        raise ModelError(f"{model.law_name} does not go through a loss; leave --loss out")
+    return model.with_options(likelihood=likelihood, floor=cast(Floor | None, floor), loss=loss)
 
 
 def choose_runs(

@@ -12,7 +12,7 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from bayes_scaling import compare as comparing
-from bayes_scaling.baselines import BASELINES
+from bayes_scaling.baselines import point_fits
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel
@@ -86,6 +86,7 @@ def backtest(
     cutoffs: Sequence[float],
     *,
     baselines: bool = True,
+    loss: str = "auto",
     stack: bool = True,
     loo: bool = False,
     store: FitStore | None = None,
@@ -103,7 +104,9 @@ def backtest(
     cutoffs : sequence of float
         Largest budgets to fit, in FLOPs.
     baselines : bool
-        Whether to add the published point fits (:data:`bayes_scaling.baselines.BASELINES`).
+        Whether to add the published point fits (:func:`bayes_scaling.baselines.point_fits`).
+    loss : str
+        Loss that the two-stage point fits go through; each model has its own.
     stack : bool
         Whether to add the stacked forecast of all models. Its weights are found without any
         run above the cut-off.
@@ -134,7 +137,7 @@ def backtest(
             weights.append({"cutoff": cutoff, **share})
         for origin in _origins(runs, cutoff):
             if baselines:
-                tables.extend(_point_scores(origin, job))
+                tables.extend(_point_scores(origin, job, loss))
             tables.extend(job.score(origin, share, loo=loo))
     if not tables:
         reasons = "; ".join(sorted({s["reason"] for s in job.skipped})) or "no run is held out"
@@ -278,10 +281,10 @@ def _labelled(scores: pd.DataFrame, origin: _Origin, name: str, family: str) -> 
     return scores.assign(**labels, distance=distance)
 
 
-def _point_scores(origin: _Origin, job: _Job) -> Iterator[pd.DataFrame]:
+def _point_scores(origin: _Origin, job: _Job, loss: str) -> Iterator[pd.DataFrame]:
     """Yield the scores of the published point fits, which have no intervals."""
     ahead = origin.ahead.table
-    for name, baseline in BASELINES.items():
+    for name, baseline in point_fits(loss).items():
         try:
             median = baseline(origin.fitted)(ahead)
         except BayesScalingError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.observations import choose_loss
+from bayes_scaling.observations import check_loss, choose_loss
 from bayes_scaling.runs import Runs
 
 Array = NDArray[np.float64]
@@ -78,27 +79,28 @@ def broken(runs: Runs) -> Predict:
     )
 
 
-def _loss_line(runs: Runs) -> tuple[str, Callable[[pd.DataFrame], Array]]:
+def _loss_line(runs: Runs, loss: str) -> tuple[str, Callable[[pd.DataFrame], Array]]:
     """Return the proxy loss, and its least-squares line in log C as a forecast of the loss."""
-    column = choose_loss(runs, "auto")
-    table = runs.table.dropna(subset=[column])
+    column = choose_loss(runs, loss)
+    check_loss(runs, "a two-stage point fit", column)
+    table = runs.table
     line = np.polynomial.Polynomial.fit(np.log(table["flops"]), np.log(table[column]), 1)
     return column, lambda new: np.exp(line(np.log(new["flops"].to_numpy(float))))
 
 
-def two_stage_linear(runs: Runs) -> Predict:
+def two_stage_linear(runs: Runs, loss: str = "auto") -> Predict:
     """Fit log L linear in log C and Q linear in L, each by least squares."""
-    column, forecast_loss = _loss_line(runs)
+    column, forecast_loss = _loss_line(runs, loss)
     table, _ = _usable(runs)
     line = np.polynomial.Polynomial.fit(table[column], table["score"], 1)
     return lambda new: np.clip(line(forecast_loss(new)), 0, 1)
 
 
-def two_stage_logistic(runs: Runs) -> Predict:
+def two_stage_logistic(runs: Runs, loss: str = "auto") -> Predict:
     """Fit log L linear in log C and Q logistic in L (floor, ceiling, slope, midpoint)."""
-    column, forecast_loss = _loss_line(runs)
+    column, forecast_loss = _loss_line(runs, loss)
     table, _ = _usable(runs)
-    loss, score = table[column].to_numpy(float), table["score"].to_numpy(float)
+    seen, score = table[column].to_numpy(float), table["score"].to_numpy(float)
     chance = float(table["chance"].iloc[0])
 
     def curve(q: Array, loss: Array) -> Array:
@@ -110,9 +112,9 @@ def two_stage_logistic(runs: Runs) -> Predict:
     starts = [
         np.clip([chance, 0.95, slope, midpoint], lowest + 1e-9, highest - 1e-9)
         for slope in (1.0, 3.0, 8.0)
-        for midpoint in np.quantile(loss, [0.1, 0.5])
+        for midpoint in np.quantile(seen, [0.1, 0.5])
     ]
-    best = _best(lambda q: curve(q, loss) - score, starts, (lowest, highest))
+    best = _best(lambda q: curve(q, seen) - score, starts, (lowest, highest))
     return lambda new: np.clip(curve(best, forecast_loss(new)), 0, 1)
 
 
@@ -128,10 +130,18 @@ def _best(
     return best
 
 
-BASELINES: dict[str, Callable[[Runs], Predict]] = {
-    "least_squares_direct": direct,
-    "least_squares_broken": broken,
-    "least_squares_two_stage_linear": two_stage_linear,
-    "least_squares_two_stage_logistic": two_stage_logistic,
-}
-"""Point fits by name; each takes runs and returns a forecast of accuracy for a table of runs."""
+def point_fits(loss: str = "auto") -> dict[str, Callable[[Runs], Predict]]:
+    """Return the point fits by name; each takes runs and returns a forecast for a table of runs.
+
+    Parameters
+    ----------
+    loss : str
+        Loss that those in two stages go through, as in
+        :class:`bayes_scaling.model.ScalingModel`.
+    """
+    return {
+        "least_squares_direct": direct,
+        "least_squares_broken": broken,
+        "least_squares_two_stage_linear": partial(two_stage_linear, loss=loss),
+        "least_squares_two_stage_logistic": partial(two_stage_logistic, loss=loss),
+    }

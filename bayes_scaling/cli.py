@@ -16,6 +16,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Loss = Annotated[
+    str | None,
+    typer.Option(
+        help="Loss column that two-stage laws go through, or task_loss. By default "
+        "loss_<mixture>, or the only one there is."
+    ),
+]
+
 
 @app.callback()
 def main() -> None:
@@ -56,6 +64,7 @@ def forecast(
     likelihood: Annotated[
         str | None, typer.Option(help="beta_binomial, normal, student_t, ...")
     ] = None,
+    loss: Loss = None,
     fit_below: Annotated[
         float | None,
         typer.Option(
@@ -84,7 +93,7 @@ def forecast(
         with _terminal.status("Importing PyMC"):
             from bayes_scaling import _forecast_task as work
             from bayes_scaling.fit import fit_runs
-        chosen = work.choose_model(law, model, floor, likelihood)
+        chosen = work.choose_model(law, model, floor, likelihood, loss)
         wanted = {"benchmark": benchmark, "metric": metric, "mixture": mixture}
         task = work.choose_runs(chosen, runs, wanted, tokens_per_param, fit_below, at or [])
         out.mkdir(parents=True, exist_ok=True)
@@ -117,6 +126,7 @@ def compare(
         list[str] | None,
         typer.Option(help="A ready model or a TOML file; may be repeated. By default seven laws."),
     ] = None,
+    loss: Loss = None,
     fit_below: Annotated[
         float | None,
         typer.Option(
@@ -141,14 +151,16 @@ def compare(
     with _terminal.reporting():
         with _terminal.status("Importing PyMC"):
             from bayes_scaling import _compare_task as work
-        chosen = work.choose(runs, mixture, benchmark or [], tokens_per_param, fit_below, law or [])
+        chosen = work.choose(
+            runs, mixture, benchmark or [], tokens_per_param, fit_below, law or [], loss
+        )
         out.mkdir(parents=True, exist_ok=True)
         settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
         with _terminal.progress() as tell:
             result = work.run(chosen, out, tell, **settings)
         with _terminal.status("Drawing"):
-            one = work.compare_one(chosen, out, **settings)
-            files = work.write(out, result, work.draw(result, one))
+            shown = work.shown_fits(chosen, result, out, **settings)
+            files = work.write(out, result, work.draw(result, shown))
         if json:
             typer.echo(dumps(work.to_json(chosen, result, files), indent=2, allow_nan=False))
         else:

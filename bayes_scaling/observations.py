@@ -52,7 +52,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
     table = runs.table
     _check(runs, law, n_parameters)
     if loss is not None:
-        _check_loss(runs, law, loss)
+        check_loss(runs, law.name, loss)
     inputs = {name: ("row", table[name].to_numpy(float)) for name in law.inputs}
     logs = {name: np.log(values) for name, (_, values) in inputs.items()}
     first = logs[law.inputs[0]]
@@ -128,17 +128,18 @@ def choose_loss(runs: Runs, loss: str) -> str:
         return runs.losses[0]
     raise ModelError(
         f"which loss should the model go through? There is no {own!r}; "
-        f"name one of {', '.join(there)} as the model's loss"
+        f"name one of {', '.join(there)} as the model's loss (--loss)"
     )
 
 
-def _check_loss(runs: Runs, law: ScalingLaw, loss: str) -> None:
+def check_loss(runs: Runs, name: str, loss: str) -> None:
+    """Raise a ModelError unless what is called `name` finds a loss in every row."""
     table = runs.table
     where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
     bad = table[loss].isna() | (table[loss] <= 0)
     if bad.any():
         raise ModelError(
-            f"{where}: {law.name} goes through {loss!r}, missing or not positive in "
+            f"{where}: {name} goes through {loss!r}, missing or not positive in "
             f"{int(bad.sum())} of {len(table)} rows (first: run {table['run'][bad].iloc[0]}); "
             "leave those runs out, or choose another loss"
         )

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from ladders import as_runs, budgets, centred, curve
 
-from bayes_scaling.baselines import BASELINES, broken, direct, two_stage_linear, two_stage_logistic
+from bayes_scaling.baselines import (
+    broken,
+    direct,
+    point_fits,
+    two_stage_linear,
+    two_stage_logistic,
+)
 from bayes_scaling.errors import ModelError
 
 
@@ -46,15 +52,33 @@ def test_two_stage_logistic_recovers_its_truth(ladder):
     assert _forecast_error(two_stage_logistic, runs) < 5e-3
 
 
+def test_the_loss_is_the_one_asked_for(ladder):
+    loss = _loss(ladder)
+    wrong = loss[::-1]
+    runs = as_runs(ladder, score=2.0 - 0.5 * loss, loss_a=wrong, loss_b=loss, chance=0.0)
+    baseline = point_fits("loss_b")["least_squares_two_stage_linear"]
+    assert _forecast_error(baseline, runs) < 1e-9
+    with pytest.raises(ModelError, match="name one of loss_a, loss_b"):
+        two_stage_linear(runs)
+
+
+def test_a_missing_loss_is_said_and_not_passed_over(ladder):
+    loss = _loss(ladder)
+    loss[3] = np.nan
+    runs = as_runs(ladder, score=0.5, loss_a=loss)
+    with pytest.raises(ModelError, match="point fit goes through 'loss_a', missing .* in 1 of 30"):
+        two_stage_logistic(runs)
+
+
 def test_scores_near_chance_are_left_out_as_in_the_papers(ladder):
     score = np.r_[np.full(28, 0.26), 0.5, 0.6]
     with pytest.raises(ModelError, match="only 2 scores are far enough"):
         direct(as_runs(ladder, score=score))
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", point_fits())
 def test_forecasts_stay_accuracies(name, dclm):
     runs = dclm.select(benchmark="lambada_openai", metric="acc", tokens_per_param=20)
     far = runs.table.assign(flops=1e30)
-    forecast = BASELINES[name](runs.below(6e21))(far)
+    forecast = point_fits()[name](runs.below(6e21))(far)
     assert ((forecast >= 0) & (forecast <= 1)).all()

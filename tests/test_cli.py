@@ -108,6 +108,8 @@ def test_without_a_command_help_is_shown():
         (["--at", "-1"], "flops must be positive and finite"),
         (["--benchmark", "humaneval-py"], "choose one with --metric pass@1, or a law"),
         (["--law", "pass_at_k"], "arc_easy (acc): pass_at_k needs 'k'"),
+        (["--loss", "loss_c4"], "power_law does not go through a loss; leave --loss out"),
+        (["--law", "two_stage_linear", "--loss", "nll"], "no loss column 'nll'; there are loss_c4"),
     ],
 )
 def test_refusals_are_one_line_with_the_mend(args, message):
