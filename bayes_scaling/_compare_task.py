@@ -20,7 +20,7 @@ from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
 from bayes_scaling.errors import RunsError
 from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel, load_model
-from bayes_scaling.runs import Runs
+from bayes_scaling.runs import Runs, SeriesKey
 from bayes_scaling.store import FitStore
 
 LAWS = (
@@ -127,14 +127,14 @@ def run(task: Task, folder: Path, on_fit: Callable[[str], None], **settings: Any
 
 def shown_fits(task: Task, result: Backtest, folder: Path, **settings: Any) -> Shown:
     """Return the stored fits of the first series that most models could be fitted to."""
-    fitted = result.fits.groupby(["benchmark", "metric", "mixture"], sort=False)["model"]
-    if not len(fitted):
+    if result.fits.empty:
         return Shown({}, task.runs.above(task.cutoff))
-    key = fitted.size().idxmax()
-    series = dict(task.runs.series())[key]
-    store = FitStore(folder / "fits")
-    below = series.below(task.cutoff)
-    fits = {n: store.fit(below, task.models[n], **settings) for n in fitted.get_group(key)}
+    groups = result.fits.groupby(["benchmark", "metric", "mixture"], sort=False)
+    fitted = {SeriesKey(*map(str, key)): list(rows["model"]) for key, rows in groups}
+    most = max(fitted, key=lambda key: len(fitted[key]))
+    series = dict(task.runs.series())[most]
+    store, below = FitStore(folder / "fits"), series.below(task.cutoff)
+    fits = {name: store.fit(below, task.models[name], **settings) for name in fitted[most]}
     return Shown(fits, series.above(task.cutoff))
 
 

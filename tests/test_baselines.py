@@ -66,7 +66,7 @@ def test_a_missing_loss_is_said_and_not_passed_over(ladder):
     loss = _loss(ladder)
     loss[3] = np.nan
     runs = as_runs(ladder, score=0.5, loss_a=loss)
-    with pytest.raises(ModelError, match="point fit goes through 'loss_a', missing .* in 1 of 30"):
+    with pytest.raises(ModelError, match=r"point fit goes through 'loss_a', missing .* in 1 of 30"):
         two_stage_logistic(runs)
 
 
