@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.markup import escape
@@ -16,7 +17,7 @@ from bayes_scaling._tables import plain_records, plain_table
 from bayes_scaling.backtest import STACKED, Backtest, backtest
 from bayes_scaling.compare import compare
 from bayes_scaling.datasets import load_csv, load_dataset
-from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS
+from bayes_scaling.datasets.krajewski2025 import PUBLISHED_ERRORS, STANDARD_BENCHMARKS
 from bayes_scaling.errors import RunsError
 from bayes_scaling.fit import Fit
 from bayes_scaling.model import ScalingModel, load_model
@@ -43,12 +44,17 @@ _WIDTH = 150
 
 @dataclass(frozen=True)
 class Task:
-    """What to compare: models by name, series of runs, the largest budget to fit, the loss."""
+    """What to compare.
+
+    Models by name, series of runs, the largest budget to fit, the loss of point fits, and
+    whether all this is the split that the paper's own table is of.
+    """
 
     models: dict[str, ScalingModel]
     runs: Runs
     cutoff: float
-    loss: str = "auto"
+    loss: str
+    is_papers: bool
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,9 @@ def choose(
             name: model.with_options(loss=loss) if model.two_stage else model
             for name, model in models.items()
         }
-    return Task(models, runs, cutoff, loss or "auto")
+    standard = file is None and not benchmarks and tokens_per_param in (None, _EMBEDDED_RATIO)
+    is_papers = standard and cutoff == _EMBEDDED_CUT.get(runs.mixtures[0])
+    return Task(models, runs, cutoff, loss or "auto", is_papers)
 
 
 def _embedded(mixture: str, benchmarks: Sequence[str], ratio: float | None) -> Runs:
@@ -250,6 +258,7 @@ def to_json(task: Task, result: Backtest, files: list[Path]) -> dict[str, Any]:
         "cutoff": task.cutoff,
         "mixture": task.runs.mixtures[0],
         "models": plain_records(by_model(result)),
+        "published": PUBLISHED_ERRORS if task.is_papers else None,
         "benchmarks": plain_records(by_benchmark(result)),
         "verdicts": verdicts(result),
         "notes": list(task.runs.notes),
@@ -266,7 +275,12 @@ def show(task: Task, result: Backtest, files: list[Path]) -> None:
         "runs above. Errors are of the median, intervals of the score of one run.",
         style="bold",
     )
-    console.print(_model_table(by_model(result)))
+    console.print(_model_table(by_model(result), PUBLISHED_ERRORS if task.is_papers else {}))
+    if task.is_papers:
+        console.print(
+            "Published: the same point fits of this split in Krajewski et al. 2025 "
+            "(arXiv:2512.08894), whose treatment of runs near chance we know in part."
+        )
     cells = by_benchmark(result)
     for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
         console.print(_cross_table(cells, title, column))
@@ -277,14 +291,19 @@ def show(task: Task, result: Backtest, files: list[Path]) -> None:
     console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
 
 
-def _model_table(table: pd.DataFrame) -> Table:
+def _model_table(table: pd.DataFrame, published: Mapping[str, Mapping[str, float]]) -> Table:
     shown = plain_table()
     for name in ("model", "family"):
         shown.add_column(name, no_wrap=True)
     for name in (*COLUMNS, "weight"):
         shown.add_column(name, justify="right", no_wrap=True)
+    beside = ("mre", "mae") if published else ()
+    for name in beside:
+        shown.add_column(f"published\n{name}", justify="right", no_wrap=True)
     for row in table.to_dict("records"):
-        numbers = (_number(name, row[name]) for name in (*COLUMNS, "weight"))
+        numbers = [_number(name, row[name]) for name in (*COLUMNS, "weight")]
+        theirs = published.get(row["model"], {})
+        numbers += [_number(name, theirs.get(name, np.nan)) for name in beside]
         shown.add_row(row["model"], row["family"], *numbers)
     return shown
 

@@ -31,6 +31,9 @@ _VARIANCE_AT_EDGE = 1e-3
 # Scores that differ by less than about a twentieth of a point are not told apart. Without it a run
 # of exact zeros, which any curve near 0 meets exactly, would say that runs do not scatter at all.
 _PRECISION = 5e-4
+# A scatter of a hundredth of a point is none beside the binomial noise of any test set. Below it
+# log Gamma would be taken of numbers so large that rounding makes up density where there is none.
+_LEAST_SCATTER = 1e-4
 
 SCATTER = Parameter(
     "scatter",
@@ -83,6 +86,11 @@ class Likelihood(ABC):
         """Return one simulated score in [0, 1] for each element of `mean`."""
 
 
+def _concentration(scatter: Any, xp: Any) -> Any:
+    """Return the sum of both parameters of the beta distribution of a run's true accuracy."""
+    return 0.25 / xp.maximum(scatter, _LEAST_SCATTER) ** 2
+
+
 def _beta_binomial(mean: Any, concentration: Any, n_items: Any, _: Any, size: Any) -> Any:
     """Return the distribution itself."""
     alpha, beta = mean * concentration, (1 - mean) * concentration
@@ -114,7 +122,7 @@ class BetaBinomial(Likelihood):
         pm.CustomDist(
             "score",
             mean,
-            0.25 / p["scatter"] ** 2,
+            _concentration(p["scatter"], pt),
             data["n_items"],
             data["log_ways"],
             dist=_beta_binomial,
@@ -127,7 +135,7 @@ class BetaBinomial(Likelihood):
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the log mass of the counts; see :class:`Likelihood`."""
-        concentration = 0.25 / p["scatter"] ** 2
+        concentration = _concentration(p["scatter"], np)
         return xr.apply_ufunc(
             scipy.stats.betabinom.logpmf,
             np.round(score * n_items),
@@ -140,7 +148,7 @@ class BetaBinomial(Likelihood):
         self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
     ) -> xr.DataArray:
         """Draw scores; with an unknown n_items (0) the score of endlessly many items."""
-        concentration = 0.25 / p["scatter"] ** 2
+        concentration = _concentration(p["scatter"], np)
         true = xr.apply_ufunc(rng.beta, mean * concentration, (1 - mean) * concentration)
         counted = xr.apply_ufunc(rng.binomial, n_items.astype(int), true)
         return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)

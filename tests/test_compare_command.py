@@ -59,6 +59,23 @@ def test_embedded_data_are_the_papers_split():
     assert task.cutoff == 6e21
     assert task.runs.above(6e21).table["run"].nunique() == 8
     assert list(task.models) == list(work.LAWS)
+    assert task.is_papers
+
+
+@pytest.mark.parametrize(
+    "other", [{"fit_below": 1e21}, {"ratio": 40}, {"benchmarks": ["piqa"]}, {"mixture": "c4"}]
+)
+def test_published_errors_stand_beside_that_split_only(other):
+    assert not choose(**other).is_papers
+
+
+def test_published_errors_are_printed_beside_ours(capsys):
+    work.show(choose(), made_up(), [])
+    direct = next(x for x in capsys.readouterr().out.splitlines() if DIRECT in x and "%" in x)
+    assert direct.split()[2] == "4.00%"  # ours, of the made-up scores
+    assert direct.split()[-2:] == ["1.96%", "0.0150"]
+    work.show(choose(fit_below=1e21), made_up(), [])
+    assert "ublished" not in capsys.readouterr().out
 
 
 def test_elsewhere_the_last_factor_of_six_is_held_out(own):

@@ -3,6 +3,7 @@
 import numpy as np
 import pymc as pm
 import pytest
+import scipy.special
 import scipy.stats
 import xarray as xr
 
@@ -195,6 +196,24 @@ def test_exact_zeros_do_not_say_that_runs_do_not_scatter(name):
     p = xr.Dataset({"scatter": scatter, "tail": 5.0, "run_share": 0.5})
     density = get_likelihood(name).log_density(score, items, rows([1e-9]), p)
     assert (density.isel(draw=0) - density.isel(draw=1)).item() < 0.3
+
+
+def test_without_scatter_a_beta_binomial_is_binomial():
+    """Also where rounding in log Gamma of huge numbers would drown the density."""
+    score, items, mean = rows([0.93, 0.2, 1.0]), rows([1000, 50, 200]), rows([0.9, 0.25, 1 - 1e-9])
+    expected = scipy.stats.binom.logpmf(np.round(score * items), items, mean)
+    counted = {"n_items": items.values, "n_correct": np.round((score * items).values)}
+    counted["log_ways"] = np.log(scipy.special.comb(counted["n_items"], counted["n_correct"]))
+    likelihood = get_likelihood("beta_binomial")
+    for scatter in (1e-4, 1e-6, 1e-9):
+        found = likelihood.log_density(score, items, mean, dataset(scatter=scatter))
+        np.testing.assert_allclose(found, expected, atol=2e-4)
+        with pm.Model(coords={"row": range(3)}) as model:
+            data = {name: pm.Data(name, values) for name, values in counted.items()}
+            likelihood.observe(mean.values, {"scatter": scatter}, data)
+        np.testing.assert_allclose(
+            evaluate(model, model.logp(sum=False)[0], {}), expected, atol=2e-4
+        )
 
 
 def test_each_likelihood_broadcasts_over_posterior_draws():
