@@ -60,7 +60,7 @@ class DriftingPowerLaw(ScalingLaw):
     source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
     parameters = (
         EXPONENT,
-        Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.03),
+        Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04),
         Parameter(
             "drift",
             "bends of the random walk, in standard units",
