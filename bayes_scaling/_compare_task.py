@@ -90,11 +90,7 @@ def choose(
     if cutoff is None:
         cutoff = float(runs.table["flops"].max()) / _HELD_OUT_FACTOR
     models = {Path(law).stem: load_model(law) for law in laws or LAWS}
-    if loss:
-        models = {
-            name: model.with_options(loss=loss) if model.two_stage else model
-            for name, model in models.items()
-        }
+    models = {n: m.with_options(loss=loss) if m.two_stage else m for n, m in models.items()}
     standard = file is None and not benchmarks and tokens_per_param in (None, _EMBEDDED_RATIO)
     is_papers = standard and cutoff == _EMBEDDED_CUT.get(runs.mixtures[0])
     return Task(models, runs, cutoff, loss or "auto", is_papers)
