@@ -25,8 +25,8 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.laws.base import Parameter
 from bayes_scaling.special import log_gamma
 
-# Variance of a score at the very edges, as a share of that at 50% accuracy times four: there a
-# normal density would otherwise grow without bound as the curve approaches an exact 0.
+# Variance of a score at the very edges, as a share of that at 50% accuracy times four: a curve at
+# 0 must leave room for one right answer of a small test set.
 _VARIANCE_AT_EDGE = 1e-3
 # Scores that differ by less than about a twentieth of a point are not told apart. Without it a run
 # of exact zeros, which any curve near 0 meets exactly, would say that runs do not scatter at all.
