@@ -157,6 +157,28 @@ def test_pit_of_a_calibrated_forecast_is_flat_and_of_a_narrow_one_is_not():
     assert stacked == power_law < 0.15 < narrow
 
 
+def test_pit_curve_falls_with_the_uniform_distribution_between_scores():
+    scores = made_up()
+    ax, _ = plot_calibration(scores).axes
+    pit = scores.loc[scores["model"] == "stacked", "pit"].to_numpy()
+    (curve, *_) = [line for line in ax.lines if len(line.get_xdata()) > 2]
+    # Off the jumps, on which the curve has two values.
+    at = (np.sort(pit)[1:] + np.sort(pit)[:-1]) / 2
+    expected = (pit[:, None] < at).mean(axis=0) - at
+    np.testing.assert_allclose(np.interp(at, *curve.get_data()), expected, atol=1e-12)
+    np.testing.assert_allclose(curve.get_xydata()[[0, -1]], [[0, 0], [1, 0]])
+
+
+def test_wide_axis_of_errors_has_more_labels_than_its_decades():
+    scores = made_up()
+    figure = plot_crps_by_distance(scores.assign(crps=scores["crps"] * scores["distance"]))
+    (ax,) = figure.axes
+    low, high = ax.get_ylim()
+    assert high / low > 12
+    shown = [tick for tick in ax.get_yticks() if low <= tick <= high]
+    assert len(shown) >= 3
+
+
 # ---- error budget --------------------------------------------------------------------------------
 
 

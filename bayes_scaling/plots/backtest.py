@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from bayes_scaling.errors import ModelError
@@ -154,10 +154,11 @@ def _draw_pit(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]]) 
     ax.axhline(0, color=_style.GUIDE, lw=1)
     for model, look in looks.items():
         pit = np.sort(scores.loc[scores["model"] == model, "pit"].to_numpy(float))
-        x = np.concatenate([[0], pit, [1]])
-        below = np.concatenate([[0], np.arange(1, len(pit) + 1) / len(pit), [1]])
+        # Up at each score, and down along the uniform distribution from one to the next.
+        x = np.concatenate([[0], np.repeat(pit, 2), [1]])
+        below = np.repeat(np.arange(len(pit) + 1) / len(pit), 2)
         stroke = {k: v for k, v in look.items() if k != "marker"}
-        ax.step(x, below - x, where="post", **stroke)
+        ax.plot(x, below - x, **stroke)
     ax.set(xlim=(0, 1))
     ax.set_xlabel("PIT: share of the forecast below the observed score")
     ax.set_ylabel("ECDF of the PIT less the uniform one")
@@ -189,11 +190,13 @@ def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, An
 
 
 def _plain_ticks(ax: Axes) -> None:
-    """Label a log axis over less than two decades by plain numbers."""
+    """Label log axes by plain numbers: all digits where there is room, else 1, 2 and 5."""
     formatter = FuncFormatter(lambda value, _: f"{value:g}")
     for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+        wide = high / low > 12
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if wide else (1.0,)))
         axis.set_major_formatter(formatter)
-        axis.set_minor_formatter(formatter if high / low < 12 else NullFormatter())
+        axis.set_minor_formatter(NullFormatter() if wide else formatter)
 
 
 def _add_legend(
