@@ -205,7 +205,7 @@ def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
 def verdicts(result: Backtest) -> list[str]:
     """Return what the tables say, in plain words: where we lose, and where LOO misleads."""
     cells = by_benchmark(result)
-    found = [*_losses(cells), *_disagreement(cells)]
+    found = [*_uneven(result.summary()), *_losses(cells), *_disagreement(cells)]
     if not result.fits.empty:
         bad = result.fits[result.fits["problems"] != ""]
         found += [
@@ -217,10 +217,22 @@ def verdicts(result: Backtest) -> list[str]:
     return found
 
 
+def _uneven(models: pd.DataFrame) -> list[str]:
+    """Return whose means are of fewer benchmarks than others', and so not to be held to theirs."""
+    most = models["benchmarks"].max()
+    fewer = models[models["benchmarks"] < most].groupby("benchmarks", sort=False)["model"]
+    return [
+        f"Means over {n} of {most} benchmarks only, not to be held to those over all: "
+        f"{', '.join(names)}; the tables by benchmark have both"
+        for n, names in fewer
+    ]
+
+
 def _losses(cells: pd.DataFrame) -> list[str]:
     mae = cells.pivot_table(index="benchmark", columns="model", values="mae")
     if STACKED not in mae or "least_squares_direct" not in mae:
         return []
+    mae = mae.dropna(subset=[STACKED, "least_squares_direct"])
     lost = mae.index[mae[STACKED] > mae["least_squares_direct"]]
     where = f": {', '.join(lost)}" if len(lost) else ""
     return [

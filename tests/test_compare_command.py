@@ -134,6 +134,19 @@ def test_losses_disagreement_and_lack_of_convergence_are_said():
     assert "left out: c: too few runs" in said
 
 
+def test_means_over_fewer_benchmarks_are_told_apart():
+    result = made_up()
+    assert not [line for line in work.verdicts(result) if line.startswith("Means")]
+    both = result.scores
+    few = both[(both["model"] != DIRECT) | (both["benchmark"] == "won")]
+    said = work.verdicts(Backtest(few, result.fits, result.weights, result.skipped))
+    (means,) = [line for line in said if line.startswith("Means")]
+    assert means.startswith("Means over 1 of 2 benchmarks only")
+    assert f": {DIRECT};" in means
+    # And it is beaten, or not, where it is there to be beaten.
+    assert any("least-squares direct law on 0 of 1 benchmarks" in line for line in said)
+
+
 # ---- the whole command ---------------------------------------------------------------------------
 
 
