@@ -29,6 +29,7 @@ LAWS = (
     "power_law_ceiling",
     "broken_power_law",
     "drifting_power_law",
+    "drifting_power_law_ceiling",
     "two_stage_linear",
     "two_stage_logistic",
     "exponential_loss",

@@ -124,7 +124,7 @@ def compare(
     ] = None,
     law: Annotated[
         list[str] | None,
-        typer.Option(help="A ready model or a TOML file; may be repeated. By default seven laws."),
+        typer.Option(help="A ready model or a TOML file; may be repeated. By default eight laws."),
     ] = None,
     loss: Loss = None,
     fit_below: Annotated[

@@ -15,7 +15,13 @@ from bayes_scaling.model import load_model
 from bayes_scaling.runs import Runs
 from bayes_scaling.sampling import sample_posterior
 
-COMPUTE_LAWS = ("power_law", "power_law_ceiling", "broken_power_law", "drifting_power_law")
+COMPUTE_LAWS = (
+    "power_law",
+    "power_law_ceiling",
+    "broken_power_law",
+    "drifting_power_law",
+    "drifting_power_law_ceiling",
+)
 
 
 def jobs() -> Iterator[tuple[str, Runs]]:
@@ -45,13 +51,13 @@ def main() -> None:
         try:
             model, observations = load_model(law).prepare(runs.below(options.below))
         except BayesScalingError as error:
-            print(f"{law:18s} {key}: not fitted: {error}", flush=True)
+            print(f"{law:26s} {key}: not fitted: {error}", flush=True)
             continue
         found = sample_posterior(model, observations)[2]
         results.append(found)
         verdict = "; ".join(found.problems()) or "ok"
         print(
-            f"{law:18s} {key}: bulk {found.min_ess_bulk:.0f} tail {found.min_ess_tail:.0f} "
+            f"{law:26s} {key}: bulk {found.min_ess_bulk:.0f} tail {found.min_ess_tail:.0f} "
             f"R-hat {found.max_rhat:.3f} {verdict}",
             flush=True,
         )

@@ -71,6 +71,8 @@ TWO_STAGE = {
     "two_stage_task_loss": (task_loss, sigmoid),
     "exponential_loss": (log_linear_loss, lambda t, L: np.exp(t["log_K"] - t["gamma"] * L)),
 }
+# Laws with a random walk, whose equations are held to their limits and moments below.
+DRIFTING = ("drifting_power_law", "drifting_power_law_ceiling")
 
 
 def random_values(law, rng):
@@ -146,7 +148,7 @@ def test_both_stages_are_the_published_equations(name):
 
 
 def test_every_law_has_its_equation_here():
-    assert {*PUBLISHED, *TWO_STAGE, "drifting_power_law"} == set(available_laws())
+    assert {*PUBLISHED, *TWO_STAGE, *DRIFTING} == set(available_laws())
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *TWO_STAGE])
@@ -255,23 +257,28 @@ DRAWS = {"chain": 2, "draw": 3}
 SPACING = CENTRE["reach"] / 6  # of the knots: twelve over the fitted range, on both sides
 
 
-def drifting(x, rng, *, tau=0.03, drift=None):
+def drifting(x, rng, *, tau=0.03, drift=None, E=None):
     """Return -log Q' of a drifting law at centred log FLOPs x, by chain, draw and place."""
-    law, c = get_law("drifting_power_law"), centre_of(get_law("power_law"))
+    law, c = get_law(DRIFTING[E is not None]), centre_of(get_law("power_law"))
     (steps,) = (q.size for q in law.parameters if q.name == "drift")
     drift = np.zeros((2, 3, steps)) if drift is None else drift
     p = {name: xr.DataArray(value) for name, value in {"level": 0.7, "exponent": 0.2}.items()}
     p |= {"tau": xr.DataArray(tau), "drift": xr.DataArray(drift, dims=(*DRAWS, "drift_knot"))}
+    p |= {} if E is None else {"E": xr.DataArray(E)}
     x = {"flops": xr.DataArray(np.asarray(x, float), dims="place")}
     x |= law.features(x, c)
     quality = law.normalised_accuracy(law.beyond(p, x, c, rng), x, c, np)
     return -np.log(quality.transpose(*DRAWS, "place").to_numpy())
 
 
+def plain_line(x):
+    return 0.7 * np.exp(-0.2 * x)
+
+
 def test_without_drift_it_is_the_power_law():
     x = np.linspace(-4, 4, 9)
-    straight = 0.7 * np.exp(-0.2 * x)
-    np.testing.assert_allclose(drifting(x, np.random.default_rng(0))[1, 2], straight, rtol=1e-12)
+    found = drifting(x, np.random.default_rng(0))[1, 2]
+    np.testing.assert_allclose(found, plain_line(x), rtol=1e-12)
 
 
 def exponents(x, drift, seed, tau=0.03, others=()):
@@ -311,6 +318,30 @@ def test_the_exponent_at_the_end_is_the_local_one_there():
     found = exponents([CENTRE["reach"]], drift, 0)[1, 2, 0]
     p = {"exponent": 0.2, "tau": 0.03, "drift": drift[1, 2]}
     assert law.textbook(p, CENTRE, np)["exponent_at_end"] == pytest.approx(found, rel=1e-6)
+
+
+def test_a_ceiling_is_added_to_what_drifts():
+    """Without drift it is the power law with a ceiling; without a ceiling, the drifting law."""
+    x, p, c = np.linspace(-4, 9, 9), {"level": 0.7, "exponent": 0.2, "E": 0.1}, CENTRE
+    still = drifting(x, np.random.default_rng(0), E=0.1, tau=0.0)[1, 2]
+    np.testing.assert_allclose(still, loss(get_law("power_law_ceiling"), p, {"flops": x}))
+    drift = np.random.default_rng(4).standard_normal((2, 3, 12))
+    open_ended, plain = (
+        drifting(x, np.random.default_rng(5), drift=drift, E=E) for E in (0.0, None)
+    )
+    np.testing.assert_allclose(open_ended, plain)
+    # The walk moves the logarithm of what is above the floor of -log Q', and nothing else.
+    moved = drifting(x, np.random.default_rng(5), drift=drift, E=0.1) - 0.1
+    np.testing.assert_allclose(np.log(moved / (still - 0.1)), np.log(plain / plain_line(x)))
+
+    end = get_law("drifting_power_law_ceiling").textbook(
+        {**p, "tau": 0.03, "drift": drift[1, 2]}, c, np
+    )
+    assert end["ceiling"] == pytest.approx(np.exp(-0.1))
+    top, step = CENTRE["reach"], 1e-3
+    near = drifting([top - step, top + step], np.random.default_rng(0), drift=drift, E=0.1)[1, 2]
+    slope = np.diff(np.log(near - 0.1))[0] / (2 * step)
+    assert end["alpha_at_end"] == pytest.approx(-slope, rel=1e-5)
 
 
 @pytest.mark.parametrize("others", [[-9.0], [9.0], [-9.0, 0.0, 12.0]])

@@ -47,6 +47,7 @@ GEOMETRY = [
     # A drift that the runs measure, one they leave to its prior, and a curve that meets chance.
     ("drifting_power_law", "gsm8k_cot_llama", "exact_match"),
     ("drifting_power_law", "humaneval-py", "pass@1"),
+    ("drifting_power_law_ceiling", "sciq", "acc"),
     ("two_stage_linear", "triviaqa_1shot", "exact_match"),
     ("two_stage_logistic", "webqs_1shot", "exact_match"),
     ("pass_at_k", "humaneval-py", "pass@k"),

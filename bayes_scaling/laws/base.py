@@ -148,6 +148,11 @@ IRREDUCIBLE = Parameter(
 )
 
 
+def reducible_exponent(p: Values) -> Array:
+    """Return the exponent of −log Q' − E, from that of the whole of −log Q' at the centroid."""
+    return p["exponent"] * p["level"] / (p["level"] - p["E"])
+
+
 class TwoStageLaw(ScalingLaw):
     """A law that goes through a loss: budget to loss, then loss to accuracy.
 

@@ -1,7 +1,7 @@
 """A direct power law whose exponent drifts with compute: structural error as a parameter."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -37,13 +37,22 @@ _LINE, _ROTATION = _line_and_rotation()
 _END_SLOPE = (1 - _LINE[1]) @ _ROTATION
 
 
-def _width(p: Values, x: Values, xp: Any) -> Array:
+def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0) -> Array:
     """Return the sd that runs at x leave each bend, if nothing else were unknown.
 
     The larger tau is, the more the curve moves with a bend, and the less the runs let it.
+    `share` is that of −log Q' which moves.
     """
-    information = ((x["drift_basis"] / x["curve_sd"][:, None]) ** 2).sum(axis=0)
+    precision = (share / x["curve_sd"])[:, None]
+    information = ((x["drift_basis"] * precision) ** 2).sum(axis=0)
     return 1 / xp.sqrt(1 + p["tau"] ** 2 * information)
+
+
+def drifted(p: Values, x: Values, xp: Any) -> Array:
+    """Return how far the random walk has taken the curve from its straight line at x."""
+    bends = x["drift_basis"] * p["drift"]
+    # Not `dot`: the call of BLAS takes seconds to compile.
+    return p["tau"] * (bends.sum("drift_knot") if xp is np else bends.sum(axis=-1))
 
 
 class DriftingPowerLaw(ScalingLaw):
@@ -58,7 +67,7 @@ class DriftingPowerLaw(ScalingLaw):
     name = "drifting_power_law"
     equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
     source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
-    parameters = (
+    parameters: ClassVar[tuple[Parameter, ...]] = (
         EXPONENT,
         Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04),
         Parameter(
@@ -67,16 +76,13 @@ class DriftingPowerLaw(ScalingLaw):
             "",
             start=0.0,
             size=_KNOTS,
-            width=_width,
+            width=bend_width,
         ),
     )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        bends = x["drift_basis"] * p["drift"]
-        # Not `dot`: the call of BLAS takes seconds to compile.
-        drifted = p["tau"] * (bends.sum("drift_knot") if xp is np else bends.sum(axis=-1))
-        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"] - drifted))
+        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"] - drifted(p, x, xp)))
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return `drift_basis`: what each unit bend, and each step beyond the range, adds at x."""

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import EXPONENT, IRREDUCIBLE, Array, ScalingLaw, Values
+from bayes_scaling.laws.base import (
+    EXPONENT,
+    IRREDUCIBLE,
+    Array,
+    ScalingLaw,
+    Values,
+    reducible_exponent,
+)
 
 
 class PowerLawCeiling(ScalingLaw):
@@ -20,20 +27,16 @@ class PowerLawCeiling(ScalingLaw):
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
         reducible = p["level"] - p["E"]
-        return xp.exp(-(reducible * xp.exp(-_alpha(p) * x["flops"]) + p["E"]))
+        return xp.exp(-(reducible * xp.exp(-reducible_exponent(p) * x["flops"]) + p["E"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in FLOPs^alpha, alpha, and the ceiling of Q'."""
-        alpha = _alpha(p)
+        alpha = reducible_exponent(p)
         return {
             "A": (p["level"] - p["E"]) * xp.exp(alpha * c["flops"]),
             "alpha": alpha,
             "ceiling": xp.exp(-p["E"]),
         }
-
-
-def _alpha(p: Values) -> Array:
-    return p["exponent"] * p["level"] / (p["level"] - p["E"])
 
 
 LAW = PowerLawCeiling()

@@ -1,0 +1,39 @@
+"""The drifting power law with a ceiling below perfect accuracy."""
+
+from dataclasses import replace
+from typing import Any
+
+from bayes_scaling.laws.base import EXPONENT, IRREDUCIBLE, Array, Values, reducible_exponent
+from bayes_scaling.laws.drifting_power_law import DriftingPowerLaw, bend_width, drifted
+
+_, _TAU, _DRIFT = DriftingPowerLaw.parameters
+
+
+def _width(p: Values, x: Values, xp: Any) -> Array:
+    above = (p["level"] - p["E"]) * xp.exp(-reducible_exponent(p) * x["flops"])
+    return bend_width(p, x, xp, above / (above + p["E"]))
+
+
+class DriftingPowerLawCeiling(DriftingPowerLaw):
+    """log(−log Q' − E) = z(log C): what drifts is the exponent of the reducible part.
+
+    With E = 0 it is :class:`DriftingPowerLaw`, without drift the power law with a ceiling.
+    """
+
+    name = "drifting_power_law_ceiling"
+    equation = "log(-log Q' - E) = z(log C), -z' a Wiener process of scale tau"
+    source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 10, with a drift"
+    parameters = (EXPONENT, IRREDUCIBLE, _TAU, replace(_DRIFT, width=_width))
+
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q'; see :class:`ScalingLaw`."""
+        z = -reducible_exponent(p) * x["flops"] - drifted(p, x, xp)
+        return xp.exp(-((p["level"] - p["E"]) * xp.exp(z) + p["E"]))
+
+    def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
+        """Return the reducible part's exponent at the upper end of the range, and the ceiling."""
+        end = super().textbook({**p, "exponent": reducible_exponent(p)}, c, xp)
+        return {"alpha_at_end": end["exponent_at_end"], "ceiling": xp.exp(-p["E"])}
+
+
+LAW = DriftingPowerLawCeiling()
