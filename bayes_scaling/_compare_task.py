@@ -206,7 +206,7 @@ def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
 def verdicts(result: Backtest) -> list[str]:
     """Return what the tables say, in plain words: where we lose, and where LOO misleads."""
     cells = by_benchmark(result)
-    found = [*_uneven(result.summary()), *_losses(cells), *_disagreement(cells)]
+    found = [*_uneven(cells), *_losses(cells), *_disagreement(cells)]
     if not result.fits.empty:
         bad = result.fits[result.fits["problems"] != ""]
         found += [
@@ -218,14 +218,14 @@ def verdicts(result: Backtest) -> list[str]:
     return found
 
 
-def _uneven(models: pd.DataFrame) -> list[str]:
+def _uneven(cells: pd.DataFrame) -> list[str]:
     """Return whose means are of fewer benchmarks than others', and so not to be held to theirs."""
-    most = models["benchmarks"].max()
-    fewer = models[models["benchmarks"] < most].groupby("benchmarks", sort=False)["model"]
+    counts = cells.groupby("model", sort=False)["benchmark"].nunique()
+    most = counts.max()
     return [
         f"Means over {n} of {most} benchmarks only, not to be held to those over all: "
-        f"{', '.join(names)}; the tables by benchmark have both"
-        for n, names in fewer
+        f"{', '.join(counts.index[counts == n])}; the tables by benchmark have both"
+        for n in counts[counts < most].unique()
     ]
 
 

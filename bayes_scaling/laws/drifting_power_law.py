@@ -48,6 +48,17 @@ def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0) -> Array:
     return 1 / xp.sqrt(1 + p["tau"] ** 2 * information)
 
 
+TAU = Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04)
+DRIFT = Parameter(
+    "drift",
+    "bends of the random walk, in standard units",
+    "",
+    start=0.0,
+    size=_KNOTS,
+    width=bend_width,
+)
+
+
 def drifted(p: Values, x: Values, xp: Any) -> Array:
     """Return how far the random walk has taken the curve from its straight line at x."""
     bends = x["drift_basis"] * p["drift"]
@@ -67,18 +78,7 @@ class DriftingPowerLaw(ScalingLaw):
     name = "drifting_power_law"
     equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
     source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
-    parameters: ClassVar[tuple[Parameter, ...]] = (
-        EXPONENT,
-        Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04),
-        Parameter(
-            "drift",
-            "bends of the random walk, in standard units",
-            "",
-            start=0.0,
-            size=_KNOTS,
-            width=bend_width,
-        ),
-    )
+    parameters: ClassVar[tuple[Parameter, ...]] = (EXPONENT, TAU, DRIFT)
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""

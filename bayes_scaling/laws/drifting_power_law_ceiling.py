@@ -4,9 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bayes_scaling.laws.base import EXPONENT, IRREDUCIBLE, Array, Values, reducible_exponent
-from bayes_scaling.laws.drifting_power_law import DriftingPowerLaw, bend_width, drifted
-
-_, _TAU, _DRIFT = DriftingPowerLaw.parameters
+from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, bend_width, drifted
 
 
 def _width(p: Values, x: Values, xp: Any) -> Array:
@@ -23,7 +21,7 @@ class DriftingPowerLawCeiling(DriftingPowerLaw):
     name = "drifting_power_law_ceiling"
     equation = "log(-log Q' - E) = z(log C), -z' a Wiener process of scale tau"
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 10, with a drift"
-    parameters = (EXPONENT, IRREDUCIBLE, _TAU, replace(_DRIFT, width=_width))
+    parameters = (EXPONENT, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
