@@ -87,7 +87,7 @@ def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
             raise ModelError(
                 f"{where}: all runs have the same {name!r}; {law.name} needs at least two values"
             )
-    if law.inputs == ("params", "tokens") and _ratio_spread(table) < _MIN_RATIO_SPREAD:
+    if {"params", "tokens"} <= set(law.inputs) and not ratios_vary(table):
         raise ModelError(
             f"{where}: all runs have about the same tokens per parameter, so their effects "
             f"cannot be told apart as {law.name} does; use a law in flops, or add runs at other "
@@ -145,9 +145,10 @@ def check_loss(runs: Runs, name: str, loss: str) -> None:
         )
 
 
-def _ratio_spread(table: pd.DataFrame) -> float:
+def ratios_vary(table: pd.DataFrame) -> bool:
+    """Return whether tokens per parameter differ enough to learn from parameters and tokens."""
     ratios = np.log(table["tokens"] / table["params"])
-    return float(np.ptp(ratios))
+    return bool(ratios.max() - ratios.min() >= _MIN_RATIO_SPREAD)
 
 
 def centre_of(observations: xr.Dataset) -> dict[str, float]:

@@ -22,6 +22,7 @@ COMPUTE_LAWS = (
     "drifting_power_law",
     "drifting_power_law_ceiling",
 )
+RATIO_LAWS = ("params_tokens", "drifting_params_tokens")
 
 
 def jobs() -> Iterator[tuple[str, Runs]]:
@@ -33,8 +34,10 @@ def jobs() -> Iterator[tuple[str, Runs]]:
                 series = series.select(k=1)
             for law in COMPUTE_LAWS:
                 yield law, series
-        for _, series in runs.series():  # all ratios: what params_tokens is for
-            yield "params_tokens", series.select(k=1) if "pass@k" in series.metrics else series
+        for _, series in runs.series():  # all ratios
+            series = series.select(k=1) if "pass@k" in series.metrics else series
+            for law in RATIO_LAWS:
+                yield law, series
 
 
 def main() -> None:

@@ -20,9 +20,9 @@ LAWS = ["power_law", "two_stage_linear"]
 DIRECT, LINEAR = "least_squares_direct", "least_squares_two_stage_linear"
 
 
-def own_ladder(benchmark, seed, n_runs=20, **columns):
+def own_ladder(benchmark, seed, n_runs=20, ratio=20.0, **columns):
     """Return runs of one benchmark with two losses, neither of the mixture's name."""
-    rng, table = np.random.default_rng(seed), budgets(n_runs)
+    rng, table = np.random.default_rng(seed), budgets(n_runs, ratio=ratio)
     accuracy = curve(0.9 * np.exp(-0.2 * centred(table)), floor=0.25)
     table["n_items"] = 2000
     table["n_correct"] = count_correct(accuracy, 2000, 0.01, rng)
@@ -60,6 +60,14 @@ def test_embedded_data_are_the_papers_split():
     assert task.runs.above(6e21).table["run"].nunique() == 8
     assert list(task.models) == list(work.LAWS)
     assert task.is_papers
+
+
+def test_laws_in_parameters_and_tokens_take_part_where_both_vary(own):
+    one, two = (own_ladder("quiz", seed=0), own_ladder("quiz", seed=1, ratio=80.0))
+    two["run"] = "more-" + two["run"]
+    for tables, laws in (([one], work.LAWS), ([one, two], work.LAWS + work.RATIO_LAWS)):
+        assert tuple(choose(own(*tables), laws=[]).models) == laws
+    assert list(choose(own(one, two)).models) == LAWS  # those asked for, and no others
 
 
 @pytest.mark.parametrize(

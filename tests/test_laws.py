@@ -72,7 +72,7 @@ TWO_STAGE = {
     "exponential_loss": (log_linear_loss, lambda t, L: np.exp(t["log_K"] - t["gamma"] * L)),
 }
 # Laws with a random walk, whose equations are held to their limits and moments below.
-DRIFTING = ("drifting_power_law", "drifting_power_law_ceiling")
+DRIFTING = ("drifting_power_law", "drifting_power_law_ceiling", "drifting_params_tokens")
 
 
 def random_values(law, rng):
@@ -342,6 +342,31 @@ def test_a_ceiling_is_added_to_what_drifts():
     near = drifting([top - step, top + step], np.random.default_rng(0), drift=drift, E=0.1)[1, 2]
     slope = np.diff(np.log(near - 0.1))[0] / (2 * step)
     assert end["alpha_at_end"] == pytest.approx(-slope, rel=1e-5)
+
+
+def test_the_drift_in_parameters_and_tokens_is_that_in_compute():
+    """Without drift it is eq. 4 with a constant; a walk in log C multiplies what N and D leave."""
+    law, rng = get_law("drifting_params_tokens"), np.random.default_rng(6)
+    p = random_values(get_law("params_tokens"), rng) | {"level": 0.7, "E": 0.1}
+    x = {name: rng.uniform(-4, 6, 9) for name in ("params", "tokens")}
+    x["flops"] = x["params"] + x["tokens"]
+    steps = rng.standard_normal((2, 3, 12))
+
+    def found(tau):
+        drift = xr.DataArray(steps, dims=(*DRAWS, "drift_knot"))
+        values = {n: xr.DataArray(v) for n, v in p.items()} | {"tau": tau, "drift": drift}
+        places = {n: xr.DataArray(v, dims="place") for n, v in x.items()}
+        places |= law.features(places, CENTRE)
+        values = law.beyond(values, places, CENTRE, np.random.default_rng(5))
+        quality = law.normalised_accuracy(values, places, CENTRE, np)
+        return -np.log(quality.transpose(*DRAWS, "place").to_numpy())
+
+    constants = {**p, **law.textbook(p, CENTRE, np)}
+    budget = [np.exp(CENTRE[name] + x[name]) for name in ("params", "tokens")]
+    published = loss_params_tokens(constants, *budget) - np.log(constants["ceiling"])
+    np.testing.assert_allclose(found(0.0)[1, 2], published, rtol=1e-9)
+    walk = drifting(x["flops"], np.random.default_rng(5), drift=steps) / plain_line(x["flops"])
+    np.testing.assert_allclose(found(0.03) - 0.1, walk * (published - 0.1), rtol=1e-9)
 
 
 @pytest.mark.parametrize("others", [[-9.0], [9.0], [-9.0, 0.0, 12.0]])

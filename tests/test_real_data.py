@@ -61,10 +61,11 @@ def test_posteriors_sample_well(law, benchmark, metric, series):
     assert found.problems() == []
 
 
+@pytest.mark.parametrize("law", ["params_tokens", "drifting_params_tokens"])
 @pytest.mark.parametrize("benchmark", ["arc_easy", "hellaswag"])
-def test_params_tokens_samples_well(benchmark, series):
+def test_laws_in_parameters_and_tokens_sample_well(law, benchmark, series):
     runs = series(benchmark, "acc", tokens_per_param=None)
-    found = sample_posterior(*load_model("params_tokens").prepare(runs))[2]
+    found = sample_posterior(*load_model(law).prepare(runs))[2]
     assert found.problems() == []
 
 

@@ -54,6 +54,25 @@ def simulate_params_tokens(rng):
     return as_runs(table, n_correct=counts, n_items=N_ITEMS), truth
 
 
+def walk(x, tau, rng):
+    """Return an integrated Wiener process at x less its straight line, by many small steps."""
+    grid = np.linspace(-np.abs(x).max(), np.abs(x).max(), 2001)
+    step = grid[1] - grid[0]
+    path = np.cumsum(np.cumsum(rng.normal(0, tau * np.sqrt(step), grid.size)) * step)
+    return np.interp(x, grid, path - np.polyval(np.polyfit(grid, path, 1), grid))
+
+
+def simulate_drifting_params_tokens(rng):
+    parts = [budgets(12, low=1e18, high=1e23, ratio=ratio) for ratio in (5, 20, 80, 320)]
+    table = pd.concat(parts, ignore_index=True)
+    alpha, beta, E, scatter, tau = 0.45, 0.35, 0.1, 0.005, 0.06
+    n, d, c = (centred(table, name) for name in ("params", "tokens", "flops"))
+    reducible = (0.4 * np.exp(-alpha * n) + 0.3 * np.exp(-beta * d)) * np.exp(-walk(c, tau, rng))
+    counts = count_correct(curve(reducible + E, FLOOR), N_ITEMS, scatter, rng)
+    truth = {"alpha": alpha, "beta": beta, "params_share": 4 / 7, "E": E, "tau": tau}
+    return as_runs(table, n_correct=counts, n_items=N_ITEMS), truth
+
+
 def simulate_pass_at_k(rng):
     one = budgets(24, low=1e20, high=1e23)
     one["run"] = [f"run-{i:03d}" for i in range(24)]
@@ -73,6 +92,7 @@ SIMULATIONS = {
     "power_law": simulate_power_law,
     "power_law_ceiling": simulate_ceiling,
     "params_tokens": simulate_params_tokens,
+    "drifting_params_tokens": simulate_drifting_params_tokens,
     "pass_at_k": simulate_pass_at_k,
 }
 # A posterior as wide as its prior would hold any truth: these sds are what the runs must allow.
@@ -80,6 +100,7 @@ LARGEST_SD = {
     "power_law": {"exponent": 0.02},
     "power_law_ceiling": {"alpha": 0.06, "E": 0.06},
     "params_tokens": {"alpha": 0.1, "beta": 0.1},
+    "drifting_params_tokens": {"alpha": 0.2, "beta": 0.2, "E": 0.1},
     "pass_at_k": {"alpha": 0.1, "delta": 0.02},
 }
 

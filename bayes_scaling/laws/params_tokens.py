@@ -4,6 +4,26 @@ from typing import Any
 
 from bayes_scaling.laws.base import Array, Parameter, ScalingLaw, Values
 
+PARAMS_SHARE = Parameter(
+    "params_share", "share of −log Q' at the centroid due to parameters", "", start=0.5
+)
+ALPHA = Parameter("alpha", "exponent of parameters", "", start=0.3)
+BETA = Parameter("beta", "exponent of training tokens", "", start=0.3)
+
+
+def relative(p: Values, x: Values, xp: Any) -> Array:
+    """Return the sum of both terms at x over that at the centroid."""
+    from_params = p["params_share"] * xp.exp(-p["alpha"] * x["params"])
+    return from_params + (1 - p["params_share"]) * xp.exp(-p["beta"] * x["tokens"])
+
+
+def amounts(p: Values, whole: Array, c: Values, xp: Any) -> dict[str, Array]:
+    """Return A, in parameters^alpha, and B, in tokens^beta, of terms that add up to `whole`."""
+    return {
+        "A": whole * p["params_share"] * xp.exp(p["alpha"] * c["params"]),
+        "B": whole * (1 - p["params_share"]) * xp.exp(p["beta"] * c["tokens"]),
+    }
+
 
 class ParamsTokens(ScalingLaw):
     """−log Q' = A·N^−α + B·D^−β.
@@ -17,24 +37,15 @@ class ParamsTokens(ScalingLaw):
     equation = "-log Q' = A N^-alpha + B D^-beta"
     source = "Krajewski et al. 2025 (arXiv:2512.08894), eq. 4"
     inputs = ("params", "tokens")
-    parameters = (
-        Parameter("params_share", "share of −log Q' at the centroid due to parameters", "", 0.5),
-        Parameter("alpha", "exponent of parameters", "", start=0.3),
-        Parameter("beta", "exponent of training tokens", "", start=0.3),
-    )
+    parameters = (PARAMS_SHARE, ALPHA, BETA)
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        from_params = p["params_share"] * xp.exp(-p["alpha"] * x["params"])
-        from_tokens = (1 - p["params_share"]) * xp.exp(-p["beta"] * x["tokens"])
-        return xp.exp(-p["level"] * (from_params + from_tokens))
+        return xp.exp(-p["level"] * relative(p, x, xp))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in parameters^alpha, and B, in tokens^beta."""
-        return {
-            "A": p["level"] * p["params_share"] * xp.exp(p["alpha"] * c["params"]),
-            "B": p["level"] * (1 - p["params_share"]) * xp.exp(p["beta"] * c["tokens"]),
-        }
+        return amounts(p, p["level"], c, xp)
 
 
 LAW = ParamsTokens()

@@ -1,0 +1,43 @@
+"""The direct law in parameters and tokens, with a ceiling and a drift."""
+
+from dataclasses import replace
+from typing import Any
+
+from bayes_scaling.laws.base import IRREDUCIBLE, Array, Values
+from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, bend_width, drifted
+from bayes_scaling.laws.params_tokens import ALPHA, BETA, PARAMS_SHARE, amounts, relative
+
+
+def _width(p: Values, x: Values, xp: Any) -> Array:
+    above = (p["level"] - p["E"]) * relative(p, x, xp)
+    return bend_width(p, x, xp, above / (above + p["E"]))
+
+
+class DriftingParamsTokens(DriftingPowerLaw):
+    """−log Q' = (A·N^−α + B·D^−β)·e^−w(log C) + E, w an integrated Wiener process.
+
+    The drifting power law with a ceiling, for ladders whose ratio of tokens to parameters
+    varies: what drifts with compute is the reducible part that both together leave. Without drift
+    and ceiling it is :class:`~bayes_scaling.laws.params_tokens.ParamsTokens`.
+    """
+
+    name = "drifting_params_tokens"
+    equation = (
+        "-log Q' = (A N^-alpha + B D^-beta) e^-w(log C) + E, w' a Wiener process of scale tau"
+    )
+    source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 4 and 10, with a drift"
+    # Compute first: the knots of the drift are placed over the first input.
+    inputs = ("flops", "params", "tokens")
+    parameters = (PARAMS_SHARE, ALPHA, BETA, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
+
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q'; see :class:`~bayes_scaling.laws.base.ScalingLaw`."""
+        reducible = (p["level"] - p["E"]) * relative(p, x, xp) * xp.exp(-drifted(p, x, xp))
+        return xp.exp(-(reducible + p["E"]))
+
+    def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
+        """Return A, in parameters^alpha, B, in tokens^beta, and the ceiling of Q'."""
+        return amounts(p, p["level"] - p["E"], c, xp) | {"ceiling": xp.exp(-p["E"])}
+
+
+LAW = DriftingParamsTokens()
