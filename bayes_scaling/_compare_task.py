@@ -36,7 +36,7 @@ LAWS = (
     "exponential_loss",
 )
 # Only a ladder of several ratios of tokens to parameters can say what each of the two is worth.
-RATIO_LAWS = ("params_tokens", "drifting_params_tokens")
+RATIO_LAW = "drifting_params_tokens"
 _EMBEDDED_RATIO = 20.0
 _EMBEDDED_CUT = {"dclm": 6e21}
 # Elsewhere the runs in the last factor of 6 of compute are held out, about as in the paper.
@@ -94,7 +94,7 @@ def choose(
     if cutoff is None:
         cutoff = float(runs.table["flops"].max()) / _HELD_OUT_FACTOR
     fitted = runs.below(cutoff).table
-    laws = laws or (LAWS + RATIO_LAWS if ratios_vary(fitted) else LAWS)
+    laws = laws or ((*LAWS, RATIO_LAW) if ratios_vary(fitted) else LAWS)
     models = {Path(law).stem: load_model(law) for law in laws}
     models = {n: m.with_options(loss=loss) if m.two_stage else m for n, m in models.items()}
     standard = file is None and not benchmarks and tokens_per_param in (None, _EMBEDDED_RATIO)
@@ -282,7 +282,7 @@ def to_json(task: Task, result: Backtest, files: list[Path]) -> dict[str, Any]:
 
 def show(task: Task, result: Backtest, files: list[Path]) -> None:
     """Print the results for a person."""
-    # Ten models by eight scores do not fit the 80 columns that a pipe is taken to have.
+    # Nine models by eight scores do not fit the 80 columns that a pipe is taken to have.
     console = Console(highlight=False, width=max(Console().width, _WIDTH))
     console.print(
         f"Fitted on C ≤ {task.cutoff:.3g} FLOPs, mixture {task.runs.mixtures[0]}; scored on the "

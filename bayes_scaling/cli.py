@@ -124,7 +124,10 @@ def compare(
     ] = None,
     law: Annotated[
         list[str] | None,
-        typer.Option(help="A ready model or a TOML file; may be repeated. By default eight laws."),
+        typer.Option(
+            help="A ready model or a TOML file; may be repeated. By default eight laws, and one "
+            "in parameters and tokens where the ratio of these varies."
+        ),
     ] = None,
     loss: Loss = None,
     fit_below: Annotated[

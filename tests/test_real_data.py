@@ -83,3 +83,13 @@ def test_many_zeros_leave_the_scatter_to_the_other_runs(series):
     forecast = fit.forecast_runs(runs.above(2e20))
     highest = forecast["score"].quantile(0.95, ("chain", "draw"))
     assert (forecast["observed"] <= highest).all()
+
+
+def test_one_odd_score_among_zeros_is_scatter_and_not_a_bend(series):
+    """Scores of 0 to 0.004 but for one of 0.007; at 30 times the compute no more than 0.06."""
+    runs = series("lbpp", "pass@1", tokens_per_param=None).below(6e21)
+    fit = fit_runs(runs.below(2e20), load_model("drifting_power_law"))
+    assert fit.diagnostics.problems() == []
+    assert float(fit.posterior["tau"].quantile(0.95)) < 0.5
+    forecast = fit.forecast_runs(runs.above(2e20))
+    assert float(forecast["score"].median(("chain", "draw")).max()) < 0.1
