@@ -43,7 +43,7 @@ _EMBEDDED_CUT = {"dclm": 6e21}
 _HELD_OUT_FACTOR = 6.0
 
 
-_WIDTH = 150
+_WIDTH = 180
 
 
 @dataclass(frozen=True)

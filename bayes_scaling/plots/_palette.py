@@ -8,7 +8,7 @@ from typing import Any
 # Hues of Okabe and Ito (2008); cold for direct laws, warm for laws through a loss, grey for point
 # fits and black for the mixture of all, so that the question of the field is seen at a glance.
 _COLOURS = {
-    "direct": ("#0072B2", "#009E73", "#56B4E9", "#08457E", "#66A61E"),
+    "direct": ("#0072B2", "#009E73", "#56B4E9", "#08457E", "#66A61E", "#6A51A3"),
     "two_stage": ("#D55E00", "#E69F00", "#CC79A7", "#8C2D04"),
     "point": ("#6E6E6E", "#9A9A9A", "#B8B8B8", "#4D4D4D"),
     "stacked": ("#000000",),
