@@ -61,8 +61,15 @@ def test_posteriors_sample_well(law, benchmark, metric, series):
     assert found.problems() == []
 
 
-@pytest.mark.parametrize("law", ["params_tokens", "drifting_params_tokens"])
-@pytest.mark.parametrize("benchmark", ["arc_easy", "hellaswag"])
+@pytest.mark.parametrize(
+    ("law", "benchmark"),
+    [
+        ("params_tokens", "arc_easy"),
+        ("params_tokens", "hellaswag"),
+        ("drifting_params_tokens", "arc_challenge"),
+        ("drifting_params_tokens", "winogrande"),
+    ],
+)
 def test_laws_in_parameters_and_tokens_sample_well(law, benchmark, series):
     runs = series(benchmark, "acc", tokens_per_param=None)
     found = sample_posterior(*load_model(law).prepare(runs))[2]
