@@ -282,7 +282,7 @@ def to_json(task: Task, result: Backtest, files: list[Path]) -> dict[str, Any]:
 
 def show(task: Task, result: Backtest, files: list[Path]) -> None:
     """Print the results for a person."""
-    # Nine models by eight scores do not fit the 80 columns that a pipe is taken to have.
+    # Fourteen forecasts side by side do not fit the 80 columns that a pipe is taken to have.
     console = Console(highlight=False, width=max(Console().width, _WIDTH))
     console.print(
         f"Fitted on C ≤ {task.cutoff:.3g} FLOPs, mixture {task.runs.mixtures[0]}; scored on the "
