@@ -8,9 +8,19 @@ from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, 
 from bayes_scaling.laws.params_tokens import ALPHA, BETA, PARAMS_SHARE, amounts, relative
 
 
-def _width(p: Values, x: Values, xp: Any) -> Array:
+def _bend_width(p: Values, x: Values, xp: Any) -> Array:
     above = (p["level"] - p["E"]) * relative(p, x, xp)
     return bend_width(p, x, xp, above / (above + p["E"]))
+
+
+# The runs settle how fast the whole of −log Q' falls with N and with D, whatever its reducible
+# part and that part's split; so each exponent is sampled in units of what such a slope makes it.
+def _alpha_width(p: Values, x: Values, xp: Any) -> Array:
+    return p["level"] / ((p["level"] - p["E"]) * p["params_share"])
+
+
+def _beta_width(p: Values, x: Values, xp: Any) -> Array:
+    return p["level"] / ((p["level"] - p["E"]) * (1 - p["params_share"]))
 
 
 class DriftingParamsTokens(DriftingPowerLaw):
@@ -28,7 +38,14 @@ class DriftingParamsTokens(DriftingPowerLaw):
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 4 and 10, with a drift"
     # Compute first: the knots of the drift are placed over the first input.
     inputs = ("flops", "params", "tokens")
-    parameters = (PARAMS_SHARE, ALPHA, BETA, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
+    parameters = (
+        PARAMS_SHARE,
+        IRREDUCIBLE,
+        replace(ALPHA, width=_alpha_width),
+        replace(BETA, width=_beta_width),
+        TAU,
+        replace(DRIFT, width=_bend_width),
+    )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`~bayes_scaling.laws.base.ScalingLaw`."""
