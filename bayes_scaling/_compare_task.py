@@ -77,17 +77,21 @@ def choose(
     fit_below: float | None,
     laws: Sequence[str],
     loss: str | None,
+    *,
+    all_ratios: bool = False,
 ) -> Task:
     """Return the task that the options name; see the help of the command."""
+    if all_ratios and tokens_per_param is not None:
+        raise RunsError("give --tokens-per-param or --all-ratios, not both")
+    ratio = tokens_per_param
     if file is None:
-        runs = _embedded(mixture or "dclm", benchmarks, tokens_per_param)
+        runs = _embedded(mixture or "dclm", benchmarks)
+        ratio = _EMBEDDED_RATIO if ratio is None and not all_ratios else ratio
     else:
         runs = load_csv(file).select(mixture=mixture, benchmark=list(benchmarks) or None)
         if len(runs.mixtures) > 1:
             raise RunsError(f"choose one with --mixture: {', '.join(runs.mixtures)}")
-        if tokens_per_param is not None:
-            runs = runs.select(tokens_per_param=tokens_per_param)
-    runs = _one_k(runs)
+    runs = _one_k(runs if ratio is None else runs.select(tokens_per_param=ratio))
     cutoff = fit_below
     if cutoff is None and file is None:
         cutoff = _EMBEDDED_CUT.get(runs.mixtures[0])
@@ -97,13 +101,13 @@ def choose(
     laws = laws or ((*LAWS, RATIO_LAW) if ratios_vary(fitted) else LAWS)
     models = {Path(law).stem: load_model(law) for law in laws}
     models = {n: m.with_options(loss=loss) if m.two_stage else m for n, m in models.items()}
-    standard = file is None and not benchmarks and tokens_per_param in (None, _EMBEDDED_RATIO)
+    standard = file is None and not benchmarks and ratio == _EMBEDDED_RATIO
     is_papers = standard and cutoff == _EMBEDDED_CUT.get(runs.mixtures[0])
     return Task(models, runs, cutoff, loss or "auto", is_papers)
 
 
-def _embedded(mixture: str, benchmarks: Sequence[str], ratio: float | None) -> Runs:
-    runs = load_dataset(mixture=mixture).select(tokens_per_param=ratio or _EMBEDDED_RATIO)
+def _embedded(mixture: str, benchmarks: Sequence[str]) -> Runs:
+    runs = load_dataset(mixture=mixture)
     unknown = [b for b in benchmarks if b not in STANDARD_BENCHMARKS]
     if unknown:
         runs.select(benchmark=unknown)  # says what there is, if it is not there at all

@@ -122,6 +122,9 @@ def compare(
     tokens_per_param: Annotated[
         float | None, typer.Option(help="Keep runs of this ratio. Embedded data: 20.")
     ] = None,
+    all_ratios: Annotated[
+        bool, typer.Option("--all-ratios", help="Keep embedded runs of every ratio.")
+    ] = False,
     law: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,7 +158,14 @@ def compare(
         with _terminal.status("Importing PyMC"):
             from bayes_scaling import _compare_task as work
         chosen = work.choose(
-            runs, mixture, benchmark or [], tokens_per_param, fit_below, law or [], loss
+            runs,
+            mixture,
+            benchmark or [],
+            tokens_per_param,
+            fit_below,
+            law or [],
+            loss,
+            all_ratios=all_ratios,
         )
         out.mkdir(parents=True, exist_ok=True)
         settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}

@@ -44,9 +44,9 @@ def own(tmp_path, monkeypatch):
 
 
 def choose(
-    file=None, mixture=None, benchmarks=(), ratio=None, fit_below=None, laws=LAWS, loss=None
+    file=None, mixture=None, benchmarks=(), ratio=None, fit_below=None, laws=LAWS, loss=None, **more
 ):
-    return work.choose(file, mixture, benchmarks, ratio, fit_below, laws, loss)
+    return work.choose(file, mixture, benchmarks, ratio, fit_below, laws, loss, **more)
 
 
 # ---- what is compared ----------------------------------------------------------------------------
@@ -70,8 +70,26 @@ def test_a_law_in_parameters_and_tokens_takes_part_where_both_vary(own):
     assert list(choose(own(one, two)).models) == LAWS  # those asked for, and no others
 
 
+def test_embedded_runs_of_every_ratio_are_compared_on_request():
+    task, usual = choose(laws=[], all_ratios=True), choose(laws=[])
+    ratios = {round(ratio) for ratio in task.runs.table["tokens_per_param"]}
+    assert {10, 20, 40, 80, 160} <= ratios
+    assert set(usual.runs.table["run"]) < set(task.runs.table["run"])
+    assert list(task.models) == [*work.LAWS, work.RATIO_LAW]
+    assert task.cutoff == usual.cutoff
+    with pytest.raises(RunsError, match="not both"):
+        choose(ratio=40, all_ratios=True)
+
+
 @pytest.mark.parametrize(
-    "other", [{"fit_below": 1e21}, {"ratio": 40}, {"benchmarks": ["piqa"]}, {"mixture": "c4"}]
+    "other",
+    [
+        {"fit_below": 1e21},
+        {"ratio": 40},
+        {"benchmarks": ["piqa"]},
+        {"mixture": "c4"},
+        {"all_ratios": True},
+    ],
 )
 def test_published_errors_stand_beside_that_split_only(other):
     assert not choose(**other).is_papers

@@ -236,7 +236,7 @@ def test_any_json_file(content, folder):
 
 
 @pytest.mark.slow
-@fuzz(1_500)
+@fuzz(500)
 @given(content=CSV_TEXT)
 def test_many_csv_files(content, folder):
     check_csv(content, folder)
