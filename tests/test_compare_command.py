@@ -77,8 +77,9 @@ def test_embedded_runs_of_every_ratio_are_compared_on_request():
     assert set(usual.runs.table["run"]) < set(task.runs.table["run"])
     assert list(task.models) == [*work.LAWS, work.RATIO_LAW]
     assert task.cutoff == usual.cutoff
-    with pytest.raises(RunsError, match="not both"):
-        choose(ratio=40, all_ratios=True)
+    both = CliRunner().invoke(app, ["compare", "--all-ratios", "--tokens-per-param", "40"])
+    assert both.exit_code == 2
+    assert "give --tokens-per-param or --all-ratios, not both" in both.stderr
 
 
 @pytest.mark.parametrize(
