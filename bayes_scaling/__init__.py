@@ -1,19 +1,18 @@
 """Bayesian downstream scaling laws of language models.
 
-The functions `compare` and `backtest` share their names with the modules they live in; import
-them from there: ``from bayes_scaling.compare import compare``.
+Verbs and nouns are imported from here; each is loaded at its first use, because PyMC takes
+seconds to import.
 """
 
 from __future__ import annotations
 
 import importlib
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bayes_scaling.backtest import Backtest
-    from bayes_scaling.check import check_file
-    from bayes_scaling.compare import Comparison
     from bayes_scaling.datasets import (
+        check_file,
         known_benchmarks,
         load_csv,
         load_dataset,
@@ -29,33 +28,61 @@ if TYPE_CHECKING:
         ModelError,
         RunsError,
         RunsWarning,
+        SamplerWarning,
     )
-    from bayes_scaling.fit import Fit, fit_runs
-    from bayes_scaling.forecast import summarise
-    from bayes_scaling.laws import available_laws, get_law
-    from bayes_scaling.model import ScalingModel, available_models, load_model
-    from bayes_scaling.runs import Runs
-    from bayes_scaling.store import FitStore
-    from bayes_scaling.study import Study
+    from bayes_scaling.evaluation.backtesting import Backtest, backtest
+    from bayes_scaling.evaluation.comparison import Comparison, compare, loo
+    from bayes_scaling.fitting.error_budgets import error_budget
+    from bayes_scaling.fitting.fit import Fit, fit_runs
+    from bayes_scaling.fitting.forecasts import summarise
+    from bayes_scaling.fitting.store import FitStore
+    from bayes_scaling.laws import (
+        Constant,
+        Input,
+        Parameter,
+        ScalingLaw,
+        TwoStageLaw,
+        available_laws,
+        get_law,
+        register_law,
+    )
+    from bayes_scaling.modelling.bound import BoundModel
+    from bayes_scaling.modelling.defaults import available_models
+    from bayes_scaling.modelling.law_check import check_law
+    from bayes_scaling.modelling.model import ScalingModel, load_model
+    from bayes_scaling.runs import Budgets, Runs
+    from bayes_scaling.study.study import Study
 
-# Where each public name lives. They are imported at first use, because PyMC takes seconds.
+# Where each public name lives.
 _HOMES = {
-    "Backtest": "backtest",
+    "Backtest": "evaluation.backtesting",
     "BayesScalingError": "errors",
-    "Comparison": "compare",
+    "BoundModel": "modelling.bound",
+    "Budgets": "runs",
+    "Comparison": "evaluation.comparison",
+    "Constant": "laws",
     "ConvergenceWarning": "errors",
-    "Fit": "fit",
-    "FitStore": "store",
+    "Fit": "fitting.fit",
+    "FitStore": "fitting.store",
+    "Input": "laws",
     "ModelError": "errors",
+    "Parameter": "laws",
     "Runs": "runs",
     "RunsError": "errors",
     "RunsWarning": "errors",
-    "ScalingModel": "model",
-    "Study": "study",
+    "SamplerWarning": "errors",
+    "ScalingLaw": "laws",
+    "ScalingModel": "modelling.model",
+    "Study": "study.study",
+    "TwoStageLaw": "laws",
     "available_laws": "laws",
-    "available_models": "model",
-    "check_file": "check",
-    "fit_runs": "fit",
+    "available_models": "modelling.defaults",
+    "backtest": "evaluation.backtesting",
+    "check_file": "datasets",
+    "check_law": "modelling.law_check",
+    "compare": "evaluation.comparison",
+    "error_budget": "fitting.error_budgets",
+    "fit_runs": "fitting.fit",
     "get_law": "laws",
     "known_benchmarks": "datasets",
     "load_csv": "datasets",
@@ -63,28 +90,43 @@ _HOMES = {
     "load_gadre": "datasets",
     "load_krajewski_csv": "datasets",
     "load_lm_eval": "datasets",
-    "load_model": "model",
+    "load_model": "modelling.model",
     "load_olmo_ladder": "datasets",
     "load_parquet": "datasets",
-    "summarise": "forecast",
+    "loo": "evaluation.comparison",
+    "register_law": "laws",
+    "summarise": "fitting.forecasts",
 }
 
 __all__ = [
     "Backtest",
     "BayesScalingError",
+    "BoundModel",
+    "Budgets",
     "Comparison",
+    "Constant",
     "ConvergenceWarning",
     "Fit",
     "FitStore",
+    "Input",
     "ModelError",
+    "Parameter",
     "Runs",
     "RunsError",
     "RunsWarning",
+    "SamplerWarning",
+    "ScalingLaw",
     "ScalingModel",
     "Study",
+    "TwoStageLaw",
+    "__version__",
     "available_laws",
     "available_models",
+    "backtest",
     "check_file",
+    "check_law",
+    "compare",
+    "error_budget",
     "fit_runs",
     "get_law",
     "known_benchmarks",
@@ -96,8 +138,12 @@ __all__ = [
     "load_model",
     "load_olmo_ladder",
     "load_parquet",
+    "loo",
+    "register_law",
     "summarise",
 ]
+
+__version__: str = version("bayes-scaling")
 
 
 def __getattr__(name: str) -> Any:

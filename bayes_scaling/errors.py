@@ -27,5 +27,9 @@ class RunsWarning(UserWarning):
     """Something in a table of runs that a careful reader should know of."""
 
 
+class SamplerWarning(UserWarning):
+    """A sampler that cannot be used here, and the one that was used in its place."""
+
+
 class ConvergenceWarning(UserWarning):
     """A posterior whose draws should not be trusted as they stand."""

@@ -13,9 +13,9 @@ import warnings
 import numpy as np
 from scipy.special import logsumexp
 
-from bayes_scaling.compare import loo, predictive_density
 from bayes_scaling.datasets import load_dataset
-from bayes_scaling.fit import Fit, fit_runs
+from bayes_scaling.evaluation.comparison import loo, predictive_density
+from bayes_scaling.fitting.fit import Fit, fit_runs
 from bayes_scaling.runs import Runs
 
 CUTOFF = 6e21

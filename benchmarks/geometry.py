@@ -9,11 +9,12 @@ import json
 import warnings
 from collections.abc import Iterator
 
+from bayes_scaling.inference.sampling import sample_posterior
+
 from bayes_scaling.datasets import load_dataset
 from bayes_scaling.errors import BayesScalingError
-from bayes_scaling.model import load_model
+from bayes_scaling.modelling.model import load_model
 from bayes_scaling.runs import Runs
-from bayes_scaling.sampling import sample_posterior
 
 COMPUTE_LAWS = (
     "power_law",

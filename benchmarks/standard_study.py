@@ -90,7 +90,7 @@ def plain(fits: int) -> dict[str, Any]:
     import arviz as az
     import pymc as pm
 
-    from bayes_scaling.model import load_model
+    from bayes_scaling.modelling.model import load_model
 
     series = [rows for _, rows in standard_runs().series()]
     seconds, ess, divergences = [], [], 0

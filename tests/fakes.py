@@ -5,8 +5,8 @@ import time
 import numpy as np
 import xarray as xr
 
-from bayes_scaling import fit as fitting
-from bayes_scaling.diagnostics import Diagnostics
+from bayes_scaling.fitting import fit as fitting
+from bayes_scaling.inference.diagnostics import Diagnostics
 
 
 def install(seconds=0.0, patch=setattr):
@@ -16,12 +16,12 @@ def install(seconds=0.0, patch=setattr):
     """
 
     def fit_runs(runs, model, *, draws, tune, chains, seed, cores=None):
-        settled, _ = model.prepare(runs)
+        bound = model.on(runs)
         time.sleep(seconds)
         dims, rng = ("chain", "draw"), np.random.default_rng(seed)
         posterior = xr.Dataset({"level": (dims, rng.normal(size=(chains, draws)))})
         stats = xr.Dataset({"diverging": (dims, np.zeros((chains, draws), bool))})
-        return fitting.Fit(settled, runs, posterior, stats, seed)
+        return fitting.Fit(bound, posterior, stats, seed)
 
     def diagnose(posterior, sample_stats):
         return Diagnostics(0, 1.5, abs(float(posterior["level"].sum())), 400.0)

@@ -59,7 +59,7 @@ def test_wheel_carries_data_models_and_types(wheel):
 def test_data_and_models_are_read_from_the_wheel(elsewhere):
     code = (
         "import bayes_scaling, pathlib\n"
-        "from bayes_scaling._resources import resource_dir\n"
+        "from bayes_scaling._io.resources import resource_dir\n"
         "inside = pathlib.Path(bayes_scaling.__file__).parent\n"
         "assert resource_dir('data').parent == resource_dir('models').parent == inside\n"
         "print(len(bayes_scaling.load_dataset('krajewski2025', mixture='c4')))"

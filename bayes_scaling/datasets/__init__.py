@@ -7,11 +7,14 @@ from bayes_scaling.datasets.gadre2024 import load_gadre
 from bayes_scaling.datasets.krajewski2025 import load_krajewski2025, load_krajewski_csv
 from bayes_scaling.datasets.lm_eval import load_lm_eval
 from bayes_scaling.datasets.olmo_ladder import load_olmo_ladder
-from bayes_scaling.datasets.table import load_csv, load_parquet
+from bayes_scaling.datasets.selection import choose_series
+from bayes_scaling.datasets.table import check_file, load_csv, load_parquet
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
 
 __all__ = [
+    "check_file",
+    "choose_series",
     "known_benchmarks",
     "load_csv",
     "load_dataset",

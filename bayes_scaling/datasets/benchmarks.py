@@ -6,13 +6,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from bayes_scaling._quantities import (
+from bayes_scaling._io.resources import resource_dir
+from bayes_scaling.runs.quantities import (
     misses_whole_count,
     parse_quantity,
     short_list,
     split_pass_at_k,
 )
-from bayes_scaling._resources import resource_dir
 
 _COUNTED_METRICS = ("acc", "acc_norm", "exact_match", "len_norm")
 

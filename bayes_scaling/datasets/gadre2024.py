@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_scaling._files import read_csv, read_json
+from bayes_scaling._io.files import read_csv, read_json
 from bayes_scaling.datasets.benchmarks import fill_known
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs

@@ -1,18 +1,18 @@
 """Figures released with Krajewski et al. 2025, arXiv:2512.08894."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bayes_scaling._files import read_csv
-from bayes_scaling._quantities import short_list, split_pass_at_k
-from bayes_scaling._resources import resource_dir
+from bayes_scaling._io.files import read_csv
+from bayes_scaling._io.resources import resource_dir
 from bayes_scaling.datasets.benchmarks import fill_known, known_values
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
-from bayes_scaling.validation import examine
+from bayes_scaling.runs.quantities import short_list, split_pass_at_k
+from bayes_scaling.runs.validation import examine
 
 _MIXTURES = ("dclm", "c4")
 _METRICS = ("acc", "acc_norm", "exact_match")
@@ -34,6 +34,11 @@ STANDARD_BENCHMARKS = {
     "lbpp": "pass@1",
 }
 
+# The published split of the DCLM runs: fitted at or below, held out above, at this many tokens a
+# parameter.
+PUBLISHED_CUTOFF = 6e21
+PUBLISHED_RATIO = 20.0
+
 # Mean errors over these twelve as the paper gives them: fits of C <= 6e21 FLOPs at 20 tokens a
 # parameter, forecasts of the DCLM runs above. Keys are our names of the same point fits.
 PUBLISHED_ERRORS = {
@@ -51,6 +56,45 @@ def load_krajewski2025(mixture: str | None = None) -> Runs:
             f"krajewski2025 has no mixture {mixture!r}. Available: {', '.join(_MIXTURES)}"
         )
     return Runs.concat(_load(name) for name in ([mixture] if mixture else _MIXTURES))
+
+
+def standard_runs(
+    mixture: str = "dclm",
+    benchmarks: Sequence[str] = (),
+    tokens_per_param: float | None = PUBLISHED_RATIO,
+) -> Runs:
+    """Return the embedded runs of the standard benchmarks, each with its standard metric.
+
+    Parameters
+    ----------
+    mixture : str
+        "dclm" or "c4".
+    benchmarks : sequence of str
+        Some of the standard ones, or others that are there; all twelve if empty.
+    tokens_per_param : float or None
+        Ratio to keep, within 10%; None for all.
+
+    Raises
+    ------
+    RunsError
+        If a benchmark or mixture is not there.
+
+    Examples
+    --------
+    >>> len(standard_runs().benchmarks)
+    12
+    """
+    runs = load_krajewski2025(mixture).select(tokens_per_param=tokens_per_param)
+    unknown = [b for b in benchmarks if b not in STANDARD_BENCHMARKS]
+    if unknown:
+        runs.select(benchmark=unknown)  # says what there is, if it is not there at all
+    chosen = {b: STANDARD_BENCHMARKS.get(b) for b in benchmarks} or STANDARD_BENCHMARKS
+    return Runs.concat([runs.select(benchmark=b, metric=m) for b, m in chosen.items()])
+
+
+def is_published_split(runs: Runs, cutoff: float) -> bool:
+    """Return whether runs and cut-off are those of the paper's table of errors."""
+    return cutoff == PUBLISHED_CUTOFF and runs == standard_runs()
 
 
 def _load(mixture: str) -> Runs:

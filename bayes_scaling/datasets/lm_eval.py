@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from bayes_scaling._files import read_csv, read_json
-from bayes_scaling._quantities import short_list, split_pass_at_k
+from bayes_scaling._io.files import read_csv, read_json
 from bayes_scaling.datasets.benchmarks import known_values
 from bayes_scaling.errors import PACKAGE, RunsError, RunsWarning
 from bayes_scaling.runs import Runs
+from bayes_scaling.runs.quantities import short_list, split_pass_at_k
 
 # Shares of right answers. Other metrics (perplexity, f1, bleu) are no score in [0, 1] of items.
 _METRICS = ("acc", "acc_norm", "exact_match", "em")

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bayes_scaling._files import read_csv
-from bayes_scaling._quantities import parse_quantity
+from bayes_scaling._io.files import read_csv
 from bayes_scaling.datasets.benchmarks import fill_known, known_values
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
+from bayes_scaling.runs.quantities import parse_quantity
 
 _SUITE = "olmo_ladder"
 _MIXTURE = "olmo_ladder"

@@ -1,19 +1,27 @@
 """Tables of the user's own: CSV and Parquet, with any column names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bayes_scaling._files import read_csv, read_parquet
+from bayes_scaling._io.files import read_csv, read_parquet
 from bayes_scaling.datasets.benchmarks import fill_known
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
-from bayes_scaling.validation import INPUT_COLUMNS, clean_columns
+from bayes_scaling.runs.draft import Problem
+from bayes_scaling.runs.file_check import Check
+from bayes_scaling.runs.validation import INPUT_COLUMNS, clean_columns, examine
 
 
-def load_csv(path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any) -> Runs:
+def load_csv(
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    covariates: Iterable[str] = (),
+    **defaults: Any,
+) -> Runs:
     """Load a CSV file of runs and scores.
 
     Parameters
@@ -24,6 +32,8 @@ def load_csv(path: str | Path, columns: Mapping[str, str] | None = None, **defau
     columns : mapping of str to str, optional
         The file's column names to those of `Runs.from_frame`, such as
         ``{"accuracy": "score", "N": "params"}``.
+    covariates : iterable of str
+        Further numeric columns to keep, for laws that read them; see `Runs.from_frame`.
     **defaults
         Values for all rows where the file has none, such as ``metric="acc"``,
         ``mixture="dclm"`` or ``chance=0.25``.
@@ -39,25 +49,43 @@ def load_csv(path: str | Path, columns: Mapping[str, str] | None = None, **defau
     RunsError
         If the file cannot be read, or holds an invalid table; rows are named by the line of the
         file, so row 2 is the first below the header.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> file = Path(tempfile.mkdtemp()) / "runs.csv"
+    >>> rows = ["run,N,tokens,benchmark,score", "small,190M,3.8e9,arc_easy,0.412"]
+    >>> _ = file.write_text(chr(10).join(rows))
+    >>> load_csv(file, {"N": "params"}, metric="acc").table["params"].item()
+    190000000.0
     """
-    return _load(read_csv(path), str(path), columns, defaults)
+    return _load(read_csv(path), str(path), columns, covariates, defaults)
 
 
 def load_parquet(
-    path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any
+    path: str | Path,
+    columns: Mapping[str, str] | None = None,
+    *,
+    covariates: Iterable[str] = (),
+    **defaults: Any,
 ) -> Runs:
     """Load a Parquet file of runs and scores.
 
     Parameters and errors as for `load_csv`; rows are counted from 0.
     """
-    return _load(read_parquet(path), str(path), columns, defaults)
+    return _load(read_parquet(path), str(path), columns, covariates, defaults)
 
 
 def _load(
-    table: pd.DataFrame, source: str, columns: Mapping[str, str] | None, defaults: dict[str, Any]
+    table: pd.DataFrame,
+    source: str,
+    columns: Mapping[str, str] | None,
+    covariates: Iterable[str],
+    defaults: dict[str, Any],
 ) -> Runs:
     table, notes = prepare(table, source, columns, defaults)
-    return Runs.from_frame(table, source=source, notes=notes)
+    return Runs.from_frame(table, covariates=covariates, source=source, notes=notes)
 
 
 def prepare(
@@ -89,3 +117,34 @@ def prepare(
         gaps = given.isna() | (given.astype(str).str.strip() == "")
         table[name] = given.astype(object).where(~gaps, value)
     return fill_known(table)
+
+
+def check_file(
+    path: str | Path, columns: Mapping[str, str] | None = None, **defaults: Any
+) -> Check:
+    """List everything wrong with a file of runs, errors and warnings alike.
+
+    Parameters
+    ----------
+    path : path
+        A CSV file, or a Parquet file by its ending ".parquet".
+    columns, **defaults
+        As for `load_csv`.
+
+    Returns
+    -------
+    Check
+        It never raises for what is in the file: a file that cannot be read is an error of kind
+        "file". Rows are named by the line of a CSV file, or counted from 0 in Parquet.
+    """
+    path = Path(path)
+    try:
+        table = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
+        table, filled = prepare(table, str(path), columns, defaults)
+    except RunsError as error:
+        message = str(error).removeprefix(f"{path}: ")
+        return Check(str(path), 0, (Problem("file", "error", None, message),), (), None)
+    found = examine(table)
+    notes = (*filled, *found.notes)
+    runs = None if found.errors else Runs._of(found.table, notes)
+    return Check(str(path), len(table), (*found.errors, *found.warnings), notes, runs)

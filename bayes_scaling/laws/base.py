@@ -4,16 +4,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
+from bayes_scaling.errors import ModelError
+
 # A law is written once and evaluated on PyTensor variables inside a model and on
 # labelled xarray arrays in a forecast; both understand arithmetic and `xp.exp`, `xp.log`.
 Array = Any
 Values = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Input:
+    """A column of the runs that a law reads, and how it enters.
+
+    Attributes
+    ----------
+    name : str
+        Column: flops, params, tokens, k, or a covariate of the runs.
+    log : bool
+        Whether it enters as its natural logarithm; then it must be positive.
+    centred : bool
+        Whether its mean over the fitted runs (of its logarithm, if that is what enters) is
+        taken off.
+    """
+
+    name: str
+    log: bool = True
+    centred: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,13 +53,18 @@ class Parameter:
     start : float
         Where the chains start, before jitter.
     upper : callable, optional
-        Upper bound given the parameters that come before it, `upper(values, xp)`.
-    size : int
-        Number of elements of a vector, along dimension `<name>_knot`; 0 for a scalar.
+        Upper bound given the parameters that come before it, `upper(values, xp)`. The lower
+        bound is 0 then.
+    dims : mapping of str to int
+        Dimensions of a vector and their lengths; empty for a scalar.
     width : callable, optional
         About how far the runs let it move given the parameters that come before it, as
         `width(values, x, xp)`, where ``x["curve_sd"]`` is how well each score by itself settles
-        log(−log Q'): the unit in which it is sampled. What is sampled does not depend on it.
+        log(−log Q'). It is the unit in which the sampler moves. The posterior does not depend
+        on it. A parameter has an upper bound or a width, not both.
+    shown_as : str
+        Constant of the law that figures show in its place, such as the ceiling for its
+        logarithm.
     """
 
     name: str
@@ -45,44 +72,137 @@ class Parameter:
     unit: str
     start: float
     upper: Callable[[Values, Any], Array] | None = None
-    size: int = 0
+    dims: Mapping[str, int] = field(default_factory=dict, hash=False)
     width: Callable[[Values, Values, Any], Array] | None = None
+    shown_as: str = ""
+
+    def __post_init__(self) -> None:
+        if self.upper is not None and self.width is not None:
+            raise ModelError(
+                f"parameter {self.name!r} has an upper bound and a width; give one of them"
+            )
 
     @property
-    def dims(self) -> tuple[str, ...]:
-        """Dimensions of the parameter itself."""
-        return (f"{self.name}_knot",) if self.size else ()
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of its dimensions."""
+        return tuple(self.dims.values())
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant of a law that follows from its sampled parameters.
+
+    Attributes
+    ----------
+    name : str
+        Name in posteriors and summaries.
+    meaning : str
+        What it is, in words.
+    unit : str
+        Unit; empty for a pure number.
+    """
+
+    name: str
+    meaning: str
+    unit: str = ""
 
 
 class ScalingLaw(ABC):
     r"""A functional form of accuracy against training budget.
 
-    A law maps inputs (logarithms of FLOPs, parameters, tokens or samples) to the
-    chance-corrected accuracy Q' = (Q − q0) / (1 − q0), in (0, 1). Inputs arrive centred on
-    the fitted runs, because the level of a curve at the centroid and its slope there are what
-    data speak to one by one; :meth:`textbook` converts back to the constants of the papers.
-    Every law is handed ``p["level"]``, the value of −log Q' at the centroid in nats, by the
-    model, which samples it as an accuracy; the law adds its own `parameters`.
+    A law maps inputs of a run to the chance-corrected accuracy Q' = (Q − q0) / (1 − q0), in
+    (0, 1). To write one of your own, subclass this class; a notebook cell is enough.
+
+    **What a law is given.** Inputs arrive as natural logarithms less their mean over the fitted
+    runs: ``x["flops"]`` is 0 for a run at the centroid. ``c["flops"]`` is that mean, and
+    ``c["reach"]`` the distance of the farthest fitted run from it in the first input. Every law
+    is also given ``p["neg_log_q"]``, the value of −log Q' at the centroid in nats. The model
+    samples it, as the accuracy `level` at the centroid; the law adds its own `parameters`.
+    That is how runs speak of a curve: a level and a slope at their middle, one by one.
+
+    **What a law gives.** :meth:`normalised_accuracy` is the mean curve. It must equal
+    exp(−neg_log_q) at the centroid. :meth:`textbook` gives the constants of the published
+    equation, named in `constants`. Both are written with arithmetic and functions of `xp`,
+    which is `pytensor.tensor` inside a model and `numpy` in a forecast. No priors enter a law;
+    `priors` are defaults that a model may replace.
+
+    :func:`bayes_scaling.check_law` tests all this and says what is broken.
 
     Attributes
     ----------
     name : str
-        Name in the registry and in `models/`.
+        Name of the law in results and files.
     equation : str
         Mean curve, as in the source.
     source : str
         Paper and equation.
-    inputs : tuple of str
-        Columns of the runs that the law reads.
+    inputs : tuple of str or Input
+        What the law reads of a run. A text stands for the centred logarithm of that column.
     parameters : tuple of Parameter
-        Sampled parameters besides the level, in the order in which they are created.
+        Sampled parameters besides neg_log_q, in the order in which they are created. A bound or
+        a width may read neg_log_q and those that come before.
+    constants : tuple of Constant
+        What :meth:`textbook` returns.
+    ceiling : str
+        Constant that is the limit of Q' at endless compute; empty where there is none.
+    priors : mapping of str to pymc_extras.prior.Prior
+        Default priors. Laws with a file in `models/` have theirs there.
+
+    Examples
+    --------
+    A logistic curve in log C, fitted to embedded runs:
+
+    >>> from bayes_scaling import check_law, fit_runs, load_dataset
+    >>> from bayes_scaling.laws import Constant, Parameter, ScalingLaw
+    >>> from pymc_extras.prior import Prior
+    >>> class Logistic(ScalingLaw):
+    ...     '''Q' = 1 / (1 + (C / C_half)^−steepness).'''
+    ...
+    ...     name = "logistic"
+    ...     equation = "Q' = 1 / (1 + (C / C_half)^-steepness)"
+    ...     source = "a logistic curve in log C, for the sake of an example"
+    ...     parameters = (Parameter("steepness", "steepness in log C", "", start=0.3),)
+    ...     constants = (Constant("log_C_half", "log C at which Q' is one half", "log FLOPs"),)
+    ...     priors = {"steepness": Prior("LogNormal", mu=-1.2, sigma=0.7)}
+    ...
+    ...     def normalised_accuracy(self, p, x, c, xp):
+    ...         odds = xp.expm1(p["neg_log_q"])  # of a wrong answer, at the centroid
+    ...         return 1 / (1 + odds * xp.exp(-p["steepness"] * x["flops"]))
+    ...
+    ...     def textbook(self, p, c, xp):
+    ...         odds = xp.expm1(p["neg_log_q"])
+    ...         return {"log_C_half": c["flops"] + xp.log(odds) / p["steepness"]}
+    >>> check_law(Logistic())
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> fit = fit_runs(runs.below(6e21), Logistic())
+    >>> fit.forecast(flops=1e23)["score"].median().round(1).item()
+    0.9
     """
 
     name: ClassVar[str]
     equation: ClassVar[str]
     source: ClassVar[str]
-    inputs: ClassVar[tuple[str, ...]] = ("flops",)
+    inputs: ClassVar[tuple[Any, ...]] = ("flops",)
     parameters: ClassVar[tuple[Parameter, ...]]
+    constants: ClassVar[tuple[Constant, ...]] = ()
+    ceiling: ClassVar[str] = ""
+    priors: ClassVar[Mapping[str, Any]] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(sorted(vars(self).items()))))
+
+    @property
+    def reads(self) -> tuple[Input, ...]:
+        """The inputs, each with how it enters."""
+        return tuple(one if isinstance(one, Input) else Input(one) for one in self.inputs)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that the law reads."""
+        return tuple(one.name for one in self.reads)
 
     @abstractmethod
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
@@ -91,12 +211,12 @@ class ScalingLaw(ABC):
         Parameters
         ----------
         p : mapping
-            Parameter values by name.
+            Parameter values by name, neg_log_q among them.
         x : mapping
-            Centred natural logarithms of the inputs, e.g. ``x["flops"] = ln C − c["flops"]``.
+            Inputs as they enter, e.g. ``x["flops"] = ln C − c["flops"]``, and the law's
+            :meth:`features`.
         c : mapping
-            The centre: mean of each logged input, and ``"reach"``, the distance of the farthest
-            fitted run from the centroid in the first one.
+            The centre: what is taken off each input, and ``"reach"``.
         xp : module
             `pytensor.tensor` or `numpy`.
         """
@@ -123,48 +243,21 @@ class ScalingLaw(ABC):
 
     @abstractmethod
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
-        """Return the constants of the published equation that are not sampled themselves."""
-
-
-EXPONENT = Parameter(
-    "exponent",
-    "local exponent: fall of log(−log Q') per unit of log C at the centroid",
-    "",
-    start=0.15,
-)
-
-
-def below_level(p: Values, xp: Any) -> Array:
-    """Bound the irreducible part of −log Q' by the whole of it at the centroid."""
-    return p["level"]
-
-
-IRREDUCIBLE = Parameter(
-    "E",
-    "irreducible part of −log Q', from label noise and ambiguous items",
-    "nats",
-    start=0.02,
-    upper=below_level,
-)
-
-
-def reducible_exponent(p: Values) -> Array:
-    """Return the exponent of −log Q' − E, from that of the whole of −log Q' at the centroid."""
-    return p["exponent"] * p["level"] / (p["level"] - p["E"])
+        """Return the law's `constants`, those of the published equation, by name."""
 
 
 class TwoStageLaw(ScalingLaw):
     """A law that goes through a loss: budget to loss, then loss to accuracy.
 
     Both stages are one law with one set of `parameters`; the second reads the loss from
-    ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). `level` is
-    −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
+    ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). ``neg_log_q``
+    is −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
     deviation `loss_scatter` in log loss, and that scatter goes on to its accuracy.
 
     Attributes
     ----------
     loss_parameters : tuple of Parameter
-        Those of `parameters` that only the first stage reads.
+        Those of `parameters` that only the first stage reads; LOSS_SCATTER is one of them.
     """
 
     loss_parameters: ClassVar[tuple[Parameter, ...]]
@@ -177,55 +270,3 @@ class TwoStageLaw(ScalingLaw):
 LOSS_SCATTER = Parameter(
     "loss_scatter", "sd of a run's log loss round the first stage", "log nats", start=0.01
 )
-
-
-class LogLinearLoss(TwoStageLaw):
-    """First stage of the published baselines: log L is linear in log C.
-
-    Sampled by the loss and its exponent at the centroid.
-    """
-
-    loss_parameters = (
-        Parameter("loss_level", "loss at the centroid of the fitted runs", "nats", start=2.0),
-        Parameter("loss_exponent", "exponent of the loss in compute", "", start=0.06),
-        LOSS_SCATTER,
-    )
-
-    def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return the log of the median loss; see :class:`TwoStageLaw`."""
-        return xp.log(p["loss_level"]) - p["loss_exponent"] * x["flops"]
-
-    def loss_constant(self, p: Values, c: Values, xp: Any) -> Array:
-        """Return log of the constant B of L = B·C^−loss_exponent."""
-        return xp.log(p["loss_level"]) + p["loss_exponent"] * c["flops"]
-
-
-CEILING_SHARE = Parameter(
-    "E",
-    "−log of the ceiling of Q' that the sigmoid tends to at small loss",
-    "nats",
-    start=0.02,
-    upper=below_level,
-)
-
-
-def _sigmoid_width(p: Values, x: Values, xp: Any) -> Array:
-    """Return how steep a sigmoid is for its slope at the mean loss, which is what runs settle."""
-    return -1 / xp.expm1(p["E"] - p["level"])
-
-
-STEEPNESS = Parameter(
-    "steepness", "steepness of the sigmoid in the loss", "1/nats", start=2.0, width=_sigmoid_width
-)
-
-
-def sigmoid_of_loss(p: Values, x: Values, xp: Any) -> Array:
-    """Return ceiling·sigmoid(steepness·(midpoint − L)), which is e^−level at the mean loss."""
-    return xp.exp(-p["E"]) / (
-        1 + xp.expm1(p["level"] - p["E"]) * xp.exp(p["steepness"] * x["loss"])
-    )
-
-
-def sigmoid_midpoint(p: Values, c: Values, xp: Any) -> Array:
-    """Return the loss at which the sigmoid is half its ceiling, in nats."""
-    return c["loss"] - xp.log(xp.expm1(p["level"] - p["E"])) / p["steepness"]

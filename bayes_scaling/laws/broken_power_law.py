@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import EXPONENT, IRREDUCIBLE, Array, Parameter, ScalingLaw, Values
+from bayes_scaling.laws._pieces import CEILING, EXPONENT, IRREDUCIBLE
+from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
 
 
 class BrokenPowerLaw(ScalingLaw):
@@ -34,13 +35,21 @@ class BrokenPowerLaw(ScalingLaw):
         Parameter("break_width", "width f1 of the break", "log FLOPs", start=0.7),
         IRREDUCIBLE,
     )
+    constants = (
+        Constant("log_b", "log of b, the reducible part of −log Q' at one FLOP", "log nats"),
+        Constant("c0", "exponent before the break"),
+        Constant("c1", "change of the exponent over the break"),
+        Constant("log_d1", "log C of the break", "log FLOPs"),
+        CEILING,
+    )
+    ceiling = CEILING.name
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
         bend = _bend(x["flops"], p, c, xp) - _bend(0.0, p, c, xp)
         bend = bend - _bend_slope(p, c, xp) * x["flops"]
         fall = -_local_alpha(p) * x["flops"] - _c1(p, c, xp) * bend
-        return xp.exp(-((p["level"] - p["E"]) * xp.exp(fall) + p["E"]))
+        return xp.exp(-((p["neg_log_q"] - p["E"]) * xp.exp(fall) + p["E"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return log_b, c0, c1, log_d1 and the ceiling of Q'.
@@ -51,7 +60,7 @@ class BrokenPowerLaw(ScalingLaw):
         c1 = _c1(p, c, xp)
         mean_exponent = _local_alpha(p) - c1 * _bend_slope(p, c, xp)
         return {
-            "log_b": xp.log(p["level"] - p["E"])
+            "log_b": xp.log(p["neg_log_q"] - p["E"])
             + mean_exponent * c["flops"]
             + c1 * (_bend(0.0, p, c, xp) - log_d1 / 2),
             "c0": mean_exponent - c1 / 2,
@@ -74,12 +83,12 @@ def _bend_slope(p: Values, c: Values, xp: Any) -> Array:
 
 def _local_alpha(p: Values) -> Array:
     """Return the exponent of the reducible part at the centroid."""
-    return p["exponent"] * p["level"] / (p["level"] - p["E"])
+    return p["exponent"] * p["neg_log_q"] / (p["neg_log_q"] - p["E"])
 
 
 def _c1(p: Values, c: Values, xp: Any) -> Array:
     """Return the change of the exponent over the break: the whole change less that by E."""
-    alpha, reducible = _local_alpha(p), p["level"] - p["E"]
+    alpha, reducible = _local_alpha(p), p["neg_log_q"] - p["E"]
 
     def share(x: Array) -> Array:
         return 1 / (1 + p["E"] / (reducible * xp.exp(-alpha * x)))

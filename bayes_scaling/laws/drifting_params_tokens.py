@@ -3,24 +3,25 @@
 from dataclasses import replace
 from typing import Any
 
-from bayes_scaling.laws.base import IRREDUCIBLE, Array, Values
+from bayes_scaling.laws._pieces import CEILING, IRREDUCIBLE
+from bayes_scaling.laws.base import Array, Values
 from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, bend_width, drifted
-from bayes_scaling.laws.params_tokens import ALPHA, BETA, PARAMS_SHARE, amounts, relative
+from bayes_scaling.laws.params_tokens import ALPHA, AMOUNTS, BETA, PARAMS_SHARE, amounts, relative
 
 
 def _bend_width(p: Values, x: Values, xp: Any) -> Array:
-    above = (p["level"] - p["E"]) * relative(p, x, xp)
+    above = (p["neg_log_q"] - p["E"]) * relative(p, x, xp)
     return bend_width(p, x, xp, above / (above + p["E"]))
 
 
 # The runs settle how fast the whole of −log Q' falls with N and with D, whatever its reducible
 # part and that part's split; so each exponent is sampled in units of what such a slope makes it.
 def _alpha_width(p: Values, x: Values, xp: Any) -> Array:
-    return p["level"] / ((p["level"] - p["E"]) * p["params_share"])
+    return p["neg_log_q"] / ((p["neg_log_q"] - p["E"]) * p["params_share"])
 
 
 def _beta_width(p: Values, x: Values, xp: Any) -> Array:
-    return p["level"] / ((p["level"] - p["E"]) * (1 - p["params_share"]))
+    return p["neg_log_q"] / ((p["neg_log_q"] - p["E"]) * (1 - p["params_share"]))
 
 
 class DriftingParamsTokens(DriftingPowerLaw):
@@ -46,15 +47,17 @@ class DriftingParamsTokens(DriftingPowerLaw):
         TAU,
         replace(DRIFT, width=_bend_width),
     )
+    constants = (*AMOUNTS, CEILING)
+    ceiling = CEILING.name
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`~bayes_scaling.laws.base.ScalingLaw`."""
-        reducible = (p["level"] - p["E"]) * relative(p, x, xp) * xp.exp(-drifted(p, x, xp))
+        reducible = (p["neg_log_q"] - p["E"]) * relative(p, x, xp) * xp.exp(-drifted(p, x, xp))
         return xp.exp(-(reducible + p["E"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in parameters^alpha, B, in tokens^beta, and the ceiling of Q'."""
-        return amounts(p, p["level"] - p["E"], c, xp) | {"ceiling": xp.exp(-p["E"])}
+        return amounts(p, p["neg_log_q"] - p["E"], c, xp) | {"ceiling": xp.exp(-p["E"])}
 
 
 LAW = DriftingParamsTokens()

@@ -6,10 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from bayes_scaling.laws.base import EXPONENT, Array, Parameter, ScalingLaw, Values
+from bayes_scaling.laws._pieces import EXPONENT
+from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
 
 # A ladder over four decades of compute gets a knot every third of a decade.
 _KNOTS = 12
+KNOT = "knot"
 _WIDTH = 2 / _KNOTS  # spacing of the knots in reaches
 _PLACES = -1 + _WIDTH * (np.arange(_KNOTS) + 0.5)
 
@@ -54,7 +56,7 @@ DRIFT = Parameter(
     "bends of the random walk, in standard units",
     "",
     start=0.0,
-    size=_KNOTS,
+    dims={KNOT: _KNOTS},
     width=bend_width,
 )
 
@@ -63,7 +65,7 @@ def drifted(p: Values, x: Values, xp: Any) -> Array:
     """Return how far the random walk has taken the curve from its straight line at x."""
     bends = x["drift_basis"] * p["drift"]
     # Not `dot`: the call of BLAS takes seconds to compile.
-    return p["tau"] * (bends.sum("drift_knot") if xp is np else bends.sum(axis=-1))
+    return p["tau"] * (bends.sum(KNOT) if xp is np else bends.sum(axis=-1))
 
 
 class DriftingPowerLaw(ScalingLaw):
@@ -79,10 +81,13 @@ class DriftingPowerLaw(ScalingLaw):
     equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
     source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
     parameters: ClassVar[tuple[Parameter, ...]] = (EXPONENT, TAU, DRIFT)
+    constants: ClassVar[tuple[Constant, ...]] = (
+        Constant("exponent_at_end", "local exponent at the upper end of the fitted range"),
+    )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"] - drifted(p, x, xp)))
+        return xp.exp(-p["neg_log_q"] * xp.exp(-p["exponent"] * x["flops"] - drifted(p, x, xp)))
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return `drift_basis`: what each unit bend, and each step beyond the range, adds at x."""
@@ -98,7 +103,7 @@ class DriftingPowerLaw(ScalingLaw):
         )
         scale = c["reach"] ** 1.5 * np.sqrt(_WIDTH)
         basis = scale * np.concatenate([inside, steps], axis=1)
-        return {"drift_basis": xr.DataArray(basis, dims=(*u.dims, "drift_knot"))}
+        return {"drift_basis": xr.DataArray(basis, dims=(*u.dims, KNOT))}
 
     def beyond(
         self,
@@ -108,7 +113,7 @@ class DriftingPowerLaw(ScalingLaw):
         rng: np.random.Generator,
     ) -> dict[str, xr.DataArray]:
         """Draw the steps of the exponent at knots beyond the fitted range."""
-        known = p["drift"].drop_vars("drift_knot", errors="ignore")
+        known = p["drift"].drop_vars(KNOT, errors="ignore")
         shape = [known.sizes[dim] for dim in ("chain", "draw")]
         # One stream a side, so that a budget's draws do not depend on which others are asked.
         sides = zip(rng.spawn(2), _beyond(x["flops"] / c["reach"]), strict=True)
@@ -117,7 +122,7 @@ class DriftingPowerLaw(ScalingLaw):
             for stream, places in sides
             for _ in places
         ]
-        return dict(p) | {"drift": xr.concat([known, *steps], "drift_knot")}
+        return dict(p) | {"drift": xr.concat([known, *steps], KNOT)}
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return the local exponent at the upper end of the fitted range."""

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from bayes_scaling.laws.base import EXPONENT, IRREDUCIBLE, Array, Values, reducible_exponent
+from bayes_scaling.laws._pieces import CEILING, EXPONENT, IRREDUCIBLE, reducible_exponent
+from bayes_scaling.laws.base import Array, Constant, Values
 from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, bend_width, drifted
 
 
 def _width(p: Values, x: Values, xp: Any) -> Array:
-    above = (p["level"] - p["E"]) * xp.exp(-reducible_exponent(p) * x["flops"])
+    above = (p["neg_log_q"] - p["E"]) * xp.exp(-reducible_exponent(p) * x["flops"])
     return bend_width(p, x, xp, above / (above + p["E"]))
 
 
@@ -22,11 +23,16 @@ class DriftingPowerLawCeiling(DriftingPowerLaw):
     equation = "log(-log Q' - E) = z(log C), -z' a Wiener process of scale tau"
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 10, with a drift"
     parameters = (EXPONENT, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
+    constants = (
+        Constant("alpha_at_end", "exponent of the reducible part at the upper end of the range"),
+        CEILING,
+    )
+    ceiling = CEILING.name
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
         z = -reducible_exponent(p) * x["flops"] - drifted(p, x, xp)
-        return xp.exp(-((p["level"] - p["E"]) * xp.exp(z) + p["E"]))
+        return xp.exp(-((p["neg_log_q"] - p["E"]) * xp.exp(z) + p["E"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return the reducible part's exponent at the upper end of the range, and the ceiling."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import Array, LogLinearLoss, Parameter, Values
+from bayes_scaling.laws._stages import LOG_B, LogLinearLoss
+from bayes_scaling.laws.base import Array, Constant, Parameter, Values
 
 
 class ExponentialLoss(LogLinearLoss):
@@ -18,16 +19,17 @@ class ExponentialLoss(LogLinearLoss):
         Parameter("gamma", "rate at which Q' grows as the loss falls", "1/nats", start=1.0),
         *LogLinearLoss.loss_parameters,
     )
+    constants = (LOG_B, Constant("log_K", "log of K as a share of 1 − floor"))
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q', which the equation does not keep below 1."""
-        return xp.exp(-p["level"] - p["gamma"] * x["loss"])
+        return xp.exp(-p["neg_log_q"] - p["gamma"] * x["loss"])
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return log_B, and the log of K as a share of 1 − floor."""
         return {
             "log_B": self.loss_constant(p, c, xp),
-            "log_K": -p["level"] + p["gamma"] * c["loss"],
+            "log_K": -p["neg_log_q"] + p["gamma"] * c["loss"],
         }
 
 

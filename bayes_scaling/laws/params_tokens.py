@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import Array, Parameter, ScalingLaw, Values
+from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
 
 PARAMS_SHARE = Parameter(
     "params_share", "share of −log Q' at the centroid due to parameters", "", start=0.5
 )
 ALPHA = Parameter("alpha", "exponent of parameters", "", start=0.3)
 BETA = Parameter("beta", "exponent of training tokens", "", start=0.3)
+
+AMOUNTS = (
+    Constant("A", "−log Q' left by one parameter", "nats params^alpha"),
+    Constant("B", "−log Q' left by one token", "nats tokens^beta"),
+)
 
 
 def relative(p: Values, x: Values, xp: Any) -> Array:
@@ -38,14 +43,15 @@ class ParamsTokens(ScalingLaw):
     source = "Krajewski et al. 2025 (arXiv:2512.08894), eq. 4"
     inputs = ("params", "tokens")
     parameters = (PARAMS_SHARE, ALPHA, BETA)
+    constants = AMOUNTS
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["level"] * relative(p, x, xp))
+        return xp.exp(-p["neg_log_q"] * relative(p, x, xp))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in parameters^alpha, and B, in tokens^beta."""
-        return amounts(p, p["level"], c, xp)
+        return amounts(p, p["neg_log_q"], c, xp)
 
 
 LAW = ParamsTokens()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import Array, Parameter, ScalingLaw, Values
+from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
 
 
 class PassAtK(ScalingLaw):
@@ -21,6 +21,11 @@ class PassAtK(ScalingLaw):
         Parameter("samples_slope", "fall of log(−log Q) in log k at the mean log C", "", 0.2),
         Parameter("delta", "interaction of log C and log k", "", start=0.0),
     )
+    constants = (
+        Constant("log_A", "log(−log Q) at one FLOP and one sample", "log nats"),
+        Constant("alpha", "slope of log(−log Q) in log C at one sample"),
+        Constant("beta", "slope of log(−log Q) in log k at one FLOP"),
+    )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
@@ -29,12 +34,12 @@ class PassAtK(ScalingLaw):
             - p["samples_slope"] * x["k"]
             + p["delta"] * x["flops"] * x["k"]
         )
-        return xp.exp(-p["level"] * xp.exp(rise))
+        return xp.exp(-p["neg_log_q"] * xp.exp(rise))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return log_A, alpha and beta of the published equation (natural logarithms)."""
         log_A = (
-            xp.log(p["level"])
+            xp.log(p["neg_log_q"])
             + p["compute_slope"] * c["flops"]
             + p["samples_slope"] * c["k"]
             + p["delta"] * c["flops"] * c["k"]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import EXPONENT, Array, ScalingLaw, Values
+from bayes_scaling.laws._pieces import EXPONENT
+from bayes_scaling.laws.base import Array, Constant, ScalingLaw, Values
 
 
 class PowerLaw(ScalingLaw):
@@ -12,14 +13,18 @@ class PowerLaw(ScalingLaw):
     equation = "-log Q' = A C^-alpha"
     source = "Krajewski et al. 2025 (arXiv:2512.08894), eq. 2"
     parameters = (EXPONENT,)
+    constants = (
+        Constant("A", "−log Q' at one FLOP", "nats FLOPs^alpha"),
+        Constant("alpha", "exponent of the law"),
+    )
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["level"] * xp.exp(-p["exponent"] * x["flops"]))
+        return xp.exp(-p["neg_log_q"] * xp.exp(-p["exponent"] * x["flops"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in FLOPs^alpha, and alpha."""
-        return {"A": p["level"] * xp.exp(p["exponent"] * c["flops"]), "alpha": p["exponent"]}
+        return {"A": p["neg_log_q"] * xp.exp(p["exponent"] * c["flops"]), "alpha": p["exponent"]}
 
 
 LAW = PowerLaw()

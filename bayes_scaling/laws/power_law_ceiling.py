@@ -2,14 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import (
-    EXPONENT,
-    IRREDUCIBLE,
-    Array,
-    ScalingLaw,
-    Values,
-    reducible_exponent,
-)
+from bayes_scaling.laws._pieces import CEILING, EXPONENT, IRREDUCIBLE, reducible_exponent
+from bayes_scaling.laws.base import Array, Constant, ScalingLaw, Values
 
 
 class PowerLawCeiling(ScalingLaw):
@@ -23,17 +17,23 @@ class PowerLawCeiling(ScalingLaw):
     equation = "-log Q' = A C^-alpha + E"
     source = "Krajewski et al. 2025 (arXiv:2512.08894), eq. 10 (appendix L)"
     parameters = (EXPONENT, IRREDUCIBLE)
+    constants = (
+        Constant("A", "reducible part of −log Q' at one FLOP", "nats FLOPs^alpha"),
+        Constant("alpha", "exponent of the reducible part of −log Q'"),
+        CEILING,
+    )
+    ceiling = CEILING.name
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        reducible = p["level"] - p["E"]
+        reducible = p["neg_log_q"] - p["E"]
         return xp.exp(-(reducible * xp.exp(-reducible_exponent(p) * x["flops"]) + p["E"]))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in FLOPs^alpha, alpha, and the ceiling of Q'."""
         alpha = reducible_exponent(p)
         return {
-            "A": (p["level"] - p["E"]) * xp.exp(alpha * c["flops"]),
+            "A": (p["neg_log_q"] - p["E"]) * xp.exp(alpha * c["flops"]),
             "alpha": alpha,
             "ceiling": xp.exp(-p["E"]),
         }

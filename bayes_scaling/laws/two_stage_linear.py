@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import Array, LogLinearLoss, Parameter, Values
+from bayes_scaling.laws._stages import LOG_B, LogLinearLoss
+from bayes_scaling.laws.base import Array, Constant, Parameter, Values
 
 # Where the line reaches Q' = 0 the curve bends within about this much, not in a corner, which
 # would make NUTS diverge: runs near chance then sit at some 0.7 of it at most above 0.
@@ -19,17 +20,18 @@ class TwoStageLinear(LogLinearLoss):
         Parameter("loss_slope", "fall of Q' per nat of loss", "1/nats", start=0.3),
         *LogLinearLoss.loss_parameters,
     )
+    constants = (LOG_B, Constant("intercept", "Q' at zero loss"))
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q', which a straight line does not keep below 1."""
-        line = xp.exp(-p["level"]) - p["loss_slope"] * x["loss"]
+        line = xp.exp(-p["neg_log_q"]) - p["loss_slope"] * x["loss"]
         return _CORNER * xp.logaddexp(0.0, line / _CORNER)
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return log_B, and Q' at zero loss."""
         return {
             "log_B": self.loss_constant(p, c, xp),
-            "intercept": xp.exp(-p["level"]) + p["loss_slope"] * c["loss"],
+            "intercept": xp.exp(-p["neg_log_q"]) + p["loss_slope"] * c["loss"],
         }
 
 

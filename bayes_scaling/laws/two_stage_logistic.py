@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import (
-    CEILING_SHARE,
+from bayes_scaling.laws._pieces import CEILING
+from bayes_scaling.laws._stages import (
+    LOG_B,
+    MIDPOINT,
+    NEG_LOG_CEILING,
     STEEPNESS,
-    Array,
     LogLinearLoss,
-    Values,
     sigmoid_midpoint,
     sigmoid_of_loss,
 )
+from bayes_scaling.laws.base import Array, Values
 
 
 class TwoStageLogistic(LogLinearLoss):
@@ -19,7 +21,9 @@ class TwoStageLogistic(LogLinearLoss):
     name = "two_stage_logistic"
     equation = "log L = log B - b log C;  Q' = ceiling sigmoid(steepness (midpoint - L))"
     source = "baseline of Krajewski et al. 2025 (arXiv:2512.08894); Grattafiori et al. 2024"
-    parameters = (CEILING_SHARE, STEEPNESS, *LogLinearLoss.loss_parameters)
+    parameters = (NEG_LOG_CEILING, STEEPNESS, *LogLinearLoss.loss_parameters)
+    constants = (LOG_B, CEILING, MIDPOINT)
+    ceiling = CEILING.name
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
@@ -29,7 +33,7 @@ class TwoStageLogistic(LogLinearLoss):
         """Return log_B, the ceiling of Q' and the midpoint of the sigmoid, in nats."""
         return {
             "log_B": self.loss_constant(p, c, xp),
-            "ceiling": xp.exp(-p["E"]),
+            "ceiling": xp.exp(-p["neg_log_ceiling"]),
             "midpoint": sigmoid_midpoint(p, c, xp),
         }
 

@@ -2,17 +2,15 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import (
-    CEILING_SHARE,
-    LOSS_SCATTER,
+from bayes_scaling.laws._pieces import CEILING
+from bayes_scaling.laws._stages import (
+    MIDPOINT,
+    NEG_LOG_CEILING,
     STEEPNESS,
-    Array,
-    Parameter,
-    TwoStageLaw,
-    Values,
     sigmoid_midpoint,
     sigmoid_of_loss,
 )
+from bayes_scaling.laws.base import LOSS_SCATTER, Array, Constant, Parameter, TwoStageLaw, Values
 
 
 def _below_loss(p: Values, xp: Any) -> Array:
@@ -39,7 +37,14 @@ class TwoStageTaskLoss(TwoStageLaw):
         Parameter("beta", "exponent of training tokens", "", start=0.3),
         LOSS_SCATTER,
     )
-    parameters = (CEILING_SHARE, STEEPNESS, *loss_parameters)
+    parameters = (NEG_LOG_CEILING, STEEPNESS, *loss_parameters)
+    constants = (
+        Constant("log_A", "log of the loss left by one parameter", "log nats"),
+        Constant("log_B", "log of the loss left by one token", "log nats"),
+        CEILING,
+        MIDPOINT,
+    )
+    ceiling = CEILING.name
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""
@@ -57,7 +62,7 @@ class TwoStageTaskLoss(TwoStageLaw):
         return {
             "log_A": log_reducible + xp.log(p["params_share"]) + p["alpha"] * c["params"],
             "log_B": log_reducible + xp.log1p(-p["params_share"]) + p["beta"] * c["tokens"],
-            "ceiling": xp.exp(-p["E"]),
+            "ceiling": xp.exp(-p["neg_log_ceiling"]),
             "midpoint": sigmoid_midpoint(p, c, xp),
         }
 

@@ -1,10 +1,10 @@
 """Figures, one file each."""
 
-from bayes_scaling.plots.backtest import plot_calibration, plot_crps_by_distance
 from bayes_scaling.plots.bands import plot_bands
+from bayes_scaling.plots.calibration import plot_calibration, plot_crps_by_distance
 from bayes_scaling.plots.comparison import plot_comparison
-from bayes_scaling.plots.error_budget import plot_error_budget
-from bayes_scaling.plots.forecast import plot_forecast
+from bayes_scaling.plots.error_budgets import plot_error_budget
+from bayes_scaling.plots.forecasts import plot_forecast
 from bayes_scaling.plots.priors import plot_priors
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from bayes_scaling.fit import Fit
+from bayes_scaling.fitting.fit import Fit
 
 # Hues of Okabe and Ito (2008), which stay apart for colour-blind readers; each band comes in a
 # light tone (90%) and a darker one (50%), so that it also survives a black-and-white printer.

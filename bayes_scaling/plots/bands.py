@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.fit import Fit
-from bayes_scaling.forecast import summarise
+from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.fitting.forecasts import summarise
 from bayes_scaling.plots import _palette, _style
 from bayes_scaling.runs import Runs
 
@@ -100,10 +100,9 @@ def _draw_band(
     ax: Axes, fit: Fit, name: str, grid: NDArray[np.float64], look: dict[str, Any]
 ) -> None:
     table = fit.runs.table
-    # A law reads what it needs of these; the others are not known of every ladder.
     more: dict[str, Any] = {
         column: float(table[column].median())
-        for column in ("tokens_per_param", "k")
+        for column in _beside_flops(fit)
         if table[column].notna().all()
     }
     band = summarise(fit.forecast(flops=grid, **more), "score")
@@ -111,6 +110,13 @@ def _draw_band(
     ax.fill_between(grid, band["q05"], band["q95"], color=colour, alpha=0.16, lw=0)
     ax.plot(grid, band[["q05", "q95"]], color=colour, lw=0.7, ls=look["ls"])
     ax.plot(grid, band["median"], color=colour, label=_style.literal(name), **stroke)
+
+
+def _beside_flops(fit: Fit) -> list[str]:
+    """Return what a law reads besides FLOPs, parameters and tokens as their ratio."""
+    columns = fit.model.law.columns
+    ratio = ["tokens_per_param"] if {"params", "tokens"} & set(columns) else []
+    return ratio + [name for name in columns if name not in ("flops", "params", "tokens")]
 
 
 def _draw_runs(ax: Axes, fitted: pd.DataFrame, unseen: pd.DataFrame) -> None:

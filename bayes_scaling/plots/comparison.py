@@ -8,7 +8,7 @@ from arviz_plots import plot_compare
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayes_scaling.compare import Comparison
+from bayes_scaling.evaluation.comparison import Comparison
 from bayes_scaling.plots import _palette, _style
 
 _DPI = 100
@@ -20,7 +20,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
     Parameters
     ----------
     comparison : Comparison
-        From :func:`bayes_scaling.compare.compare`.
+        From :func:`bayes_scaling.evaluation.comparison.compare`.
 
     Returns
     -------

@@ -14,7 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.fit import Fit
+from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.laws import Constant, Parameter
 from bayes_scaling.plots import _style
 
 _MOST_COLUMNS = 3
@@ -22,8 +23,6 @@ _PRIOR_DRAWS = 2000
 # A prior is often far wider than the posterior. An axis shows at most so many widths of the
 # posterior's 90% interval, so that its shape can be read.
 _MOST_WIDTHS = 8.0
-# Of textbook parameters that need words.
-_MEANINGS = {"ceiling": "chance-corrected accuracy Q' at endless compute"}
 
 
 def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
@@ -34,8 +33,8 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     fit : Fit
         Any fit.
     parameters : sequence of str, optional
-        Sampled or textbook parameters; by default all sampled ones, with the ceiling in place
-        of E, of which it is a mere function.
+        Sampled or textbook parameters; by default all sampled ones, each as the constant that
+        its law shows in its place, such as the ceiling for its logarithm.
 
     Returns
     -------
@@ -70,10 +69,9 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
 
 
 def _default(fit: Fit, single: list[str]) -> list[str]:
-    sampled = [p.name for p in fit.model.parameters if p.name in single]
-    if "ceiling" not in single:
-        return sampled
-    return [name for name in sampled if name != "E"] + ["ceiling"]
+    sampled = [p for p in fit.model.parameters if p.name in single]
+    own = [p.name for p in sampled if p.shown_as not in single]
+    return own + [p.shown_as for p in sampled if p.shown_as in single]
 
 
 def _canvas(n: int) -> tuple[Figure, list[Axes]]:
@@ -120,8 +118,9 @@ def _span(posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> tuple[f
 
 
 def _name(ax: Axes, fit: Fit, name: str) -> None:
-    sampled = {p.name: p for p in fit.model.parameters}
-    unit = sampled[name].unit if name in sampled else ""
-    meaning = sampled[name].meaning if name in sampled else _MEANINGS.get(name, "")
+    declared: tuple[Parameter | Constant, ...] = fit.model.parameters
+    named = {one.name: one for one in (*declared, *fit.model.law.constants)}
+    unit = named[name].unit if name in named else ""
+    meaning = named[name].meaning if name in named else ""
     ax.set_xlabel(f"{name} ({unit})" if unit else name)
     ax.set_title(textwrap.fill(meaning, 42), size=8.5, color=_style.GUIDE)

@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 
-from bayes_scaling._pool import process_pool
+from bayes_scaling.study.chunks import Chunk, pack, run_chunk, run_packed, split
 from bayes_scaling.study.folder import StudyFolder
 from bayes_scaling.study.jobs import Job, Task
-from bayes_scaling.study.work import Chunk, run_chunk, split
+from bayes_scaling.study.pool import process_pool
 
 _LOOK_SECONDS = 0.5
 
 
-def work(
+def do_all(
     folder: StudyFolder,
     groups: Sequence[Sequence[Task]],
     workers: int,
@@ -51,7 +51,7 @@ def work(
 
 def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | None], None]) -> None:
     """Have an executor run the chunks; the first error stops what has not begun."""
-    futures = [executor.submit(run_chunk, chunk) for chunk in chunks]
+    futures = [executor.submit(run_packed, pack(chunk)) for chunk in chunks]
     waiting = set(futures)
     try:
         while waiting:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import pandas as pd
 import xarray as xr
 
-from bayes_scaling import _atomic
-from bayes_scaling._netcdf import read_tree, write_tree
+from bayes_scaling._io import atomic
+from bayes_scaling._io.netcdf import read_tree, write_tree
 from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.fitting.store import FitStore
 from bayes_scaling.runs import Runs
-from bayes_scaling.store import FitStore
 from bayes_scaling.study.jobs import Job
 
 VERSION, THIS_VERSION = "bayes_scaling", version("bayes-scaling")
@@ -38,7 +38,7 @@ class Outcome:
     problems : str
         Why the draws of a finished fit should not be trusted; empty where it has converged.
     divergences, max_rhat, min_ess_bulk, min_ess_tail
-        As in :class:`bayes_scaling.diagnostics.Diagnostics`.
+        As in :class:`bayes_scaling.inference.diagnostics.Diagnostics`.
     seconds : float or None
         Time of the fit, with compilation if it was the first of its law; None if it was there
         already when its outcome was written.
@@ -90,7 +90,7 @@ class StudyFolder:
         for name in (_FITS, _OUTCOMES):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         write_tree(self.path / _RUNS, xr.DataTree(runs.to_xarray()))
-        _atomic.write_text(self.path / _SPEC, json.dumps(spec, indent=2) + "\n")
+        atomic.write_text(self.path / _SPEC, json.dumps(spec, indent=2) + "\n")
 
     def read_spec(self) -> dict[str, Any] | None:
         """Return the specification, or None if there is no study in the folder."""
@@ -135,7 +135,7 @@ class StudyFolder:
 
     def record(self, name: str, outcome: Outcome) -> None:
         """Write what became of a fit."""
-        _atomic.write_text(self._outcome_path(name), json.dumps(asdict(outcome)) + "\n")
+        atomic.write_text(self._outcome_path(name), json.dumps(asdict(outcome)) + "\n")
 
     def forget(self, name: str) -> None:
         """Make a fit pending again."""
@@ -148,7 +148,7 @@ class StudyFolder:
     def tidy(self) -> None:
         """Remove what writers that were killed long ago have left."""
         for folder in (self.path, self.path / _FITS, self.path / _OUTCOMES):
-            _atomic.remove_abandoned(folder)
+            atomic.remove_abandoned(folder)
 
     def index(self, jobs: Mapping[str, Job]) -> pd.DataFrame:
         """Return a row a job, given by the names of their fits, with what became of it."""
@@ -158,7 +158,7 @@ class StudyFolder:
     def write_index(self, jobs: Mapping[str, Job]) -> None:
         """Write the index for people to open."""
         text = self.index(jobs).to_csv(index=False, lineterminator="\n")
-        _atomic.write_text(self.path / INDEX, text)
+        atomic.write_text(self.path / INDEX, text)
 
     def _outcome_path(self, name: str) -> Path:
         return self.path / _OUTCOMES / f"{name}.json"

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bayes_scaling._draft import PASS_AT_K
-from bayes_scaling.model import ScalingModel
+from bayes_scaling.modelling.model import ScalingModel
 from bayes_scaling.runs import Runs, SeriesKey
+from bayes_scaling.runs.draft import PASS_AT_K
 
 
 class Job(NamedTuple):
@@ -60,7 +60,7 @@ class Task:
         The rows to be fitted.
     model : ScalingModel
     settings : dict
-        For :func:`bayes_scaling.fit.fit_runs`.
+        For :func:`bayes_scaling.fitting.fit.fit_runs`.
     """
 
     name: str
@@ -80,7 +80,7 @@ def jobs_of(
     selections = {ratio: runs.select(tokens_per_param=ratio) for ratio in ratios}
     for name, model in models.items():
         for ratio, selected in selections.items():
-            for series, rows in _series(selected, reads_k="k" in model.law.inputs):
+            for series, rows in _series(selected, reads_k="k" in model.law.columns):
                 for cutoff in cutoffs:
                     yield Job(name, *series, ratio, cutoff), rows
 

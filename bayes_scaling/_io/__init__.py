@@ -1,0 +1,1 @@
+"""Files and folders: nothing of scaling laws is in here."""

@@ -1,0 +1,32 @@
+"""The program `bayes-scaling`: its commands, one file each.
+
+PyMC and all that is slow to import is imported inside commands only.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from bayes_scaling.cli.checks import run_check
+from bayes_scaling.cli.comparisons import run_compare
+from bayes_scaling.cli.forecasts import run_forecast
+from bayes_scaling.cli.studies import run_study
+
+# Plain help: without bytecode caches, Rich's alone would take longer than half a second.
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main() -> None:
+    """Bayesian downstream scaling laws of language models."""
+
+
+app.command("forecast")(run_forecast)
+app.command("compare")(run_compare)
+app.command("study")(run_study)
+app.command("check")(run_check)

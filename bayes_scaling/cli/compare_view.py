@@ -1,0 +1,148 @@
+"""What `bayes-scaling compare` writes and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bayes_scaling.cli.tables import plain_records, plain_table
+from bayes_scaling.datasets.krajewski2025 import PUBLISHED_ERRORS, is_published_split
+from bayes_scaling.evaluation.backtesting import SCORES, Backtest
+from bayes_scaling.evaluation.comparison import compare
+from bayes_scaling.evaluation.shown import Shown
+from bayes_scaling.evaluation.splits import ComparisonPlan
+
+# Fourteen forecasts side by side do not fit the 80 columns that a pipe is taken to have.
+_WIDTH = 180
+
+
+def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]:
+    """Write tables and figures; return the files."""
+    import matplotlib.pyplot as plt
+
+    result.by_model().to_csv(folder / "compare.csv", index=False)
+    result.by_benchmark().to_csv(folder / "compare_by_benchmark.csv", index=False)
+    result.scores.to_csv(folder / "compare_scores.csv", index=False)
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=160)
+        plt.close(figure)
+    tables = ["compare.csv", "compare_by_benchmark.csv", "compare_scores.csv"]
+    return [folder / name for name in (*tables, *figures)]
+
+
+def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
+    """Return the figures by file name, without those that there are too few fits for."""
+    import matplotlib.pyplot as plt
+
+    from bayes_scaling.plots import (
+        plot_bands,
+        plot_calibration,
+        plot_comparison,
+        plot_crps_by_distance,
+    )
+
+    plt.switch_backend("agg")
+    figures = {"compare_crps.png": plot_crps_by_distance(result.scores)}
+    if shown.fits:
+        figures["compare_calibration.png"] = plot_calibration(result.scores)
+        figures["compare_bands.png"] = plot_bands(shown.typical, shown.held_out)
+    if len(shown.fits) > 1:
+        figures["compare_elpd.png"] = plot_comparison(compare(shown.fits))
+    return figures
+
+
+def to_json(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> dict[str, Any]:
+    """Return everything that a program may want to know, in plain numbers and text."""
+    published = _published(plan)
+    return {
+        "cutoff": plan.cutoff,
+        "mixture": plan.runs.mixtures[0],
+        "models": plain_records(result.by_model()),
+        "published": published or None,
+        "benchmarks": plain_records(result.by_benchmark()),
+        "verdicts": result.verdicts(),
+        "notes": list(plan.runs.notes),
+        "files": [str(file) for file in files],
+    }
+
+
+def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
+    """Print the results for a person."""
+    published = _published(plan)
+    console = Console(highlight=False, width=max(Console().width, _WIDTH))
+    console.print(
+        f"Fitted on C ≤ {plan.cutoff:.3g} FLOPs, mixture {plan.runs.mixtures[0]}; scored on the "
+        "runs above. Errors are of the median, intervals of the score of one run.",
+        style="bold",
+    )
+    console.print(_model_table(result.by_model(), published))
+    if published:
+        console.print(
+            "Published: the same point fits of this split in Krajewski et al. 2025 "
+            "(arXiv:2512.08894), whose treatment of runs near chance we know in part."
+        )
+    cells = result.by_benchmark()
+    for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
+        console.print(_cross_table(cells, title, column))
+    for line in result.verdicts():
+        console.print(escape(line), style="red" if line.startswith("NOT") else None)
+    for note in plan.runs.notes:
+        console.print(f"Note: {escape(note)}")
+    console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
+
+
+def _published(plan: ComparisonPlan) -> Mapping[str, Mapping[str, float]]:
+    """Return the paper's errors by point fit, where the split is the one of its table."""
+    return PUBLISHED_ERRORS if is_published_split(plan.runs, plan.cutoff) else {}
+
+
+def _model_table(table: pd.DataFrame, published: Mapping[str, Mapping[str, float]]) -> Table:
+    shown = plain_table()
+    for name in ("model", "family"):
+        shown.add_column(name, no_wrap=True)
+    for name in (*SCORES, "weight"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    beside = ("mre", "mae") if published else ()
+    for name in beside:
+        shown.add_column(f"published\n{name}", justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        numbers = [_number(name, row[name]) for name in (*SCORES, "weight")]
+        theirs = published.get(row["model"], {})
+        numbers += [_number(name, theirs.get(name, np.nan)) for name in beside]
+        shown.add_row(row["model"], row["family"], *numbers)
+    return shown
+
+
+def _number(name: str, value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    if name in ("mre", "cover50", "cover90"):
+        return f"{100 * value:.2f}%" if name == "mre" else f"{100 * value:.0f}%"
+    return (
+        f"{value:.0f}" if name == "elpd" else f"{value:.2f}" if name == "weight" else f"{value:.4f}"
+    )
+
+
+def _cross_table(cells: pd.DataFrame, title: str, column: str) -> Table:
+    """Return benchmarks × models of one score."""
+    wide = cells.pivot_table(index="benchmark", columns="model", values=column, sort=False)
+    shown = plain_table()
+    shown.title = (
+        f"{title} by benchmark" if column != "cover90" else "Share inside the 90% interval"
+    )
+    shown.add_column("benchmark", no_wrap=True)
+    for name in wide.columns:
+        shown.add_column(str(name).replace("_", " "), justify="right", max_width=13)
+    for benchmark, row in wide.iterrows():
+        cells_ = (
+            "–" if pd.isna(v) else f"{v:.0%}" if column == "cover90" else f"{v:.3f}" for v in row
+        )
+        shown.add_row(str(benchmark), *cells_)
+    return shown

@@ -1,0 +1,116 @@
+"""The command `bayes-scaling compare`."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayes_scaling.cli.options import Loss
+
+if TYPE_CHECKING:
+    from bayes_scaling.runs import Runs
+
+
+def run_compare(
+    runs: Annotated[
+        Path | None, typer.Argument(help="CSV file of runs; the embedded figures if absent.")
+    ] = None,
+    mixture: Annotated[
+        str | None, typer.Option(help="Training mixture. Embedded data: dclm.")
+    ] = None,
+    benchmark: Annotated[
+        list[str] | None, typer.Option(help="May be repeated. Embedded data: the standard 12.")
+    ] = None,
+    tokens_per_param: Annotated[
+        float | None, typer.Option(help="Keep runs of this ratio. Embedded data: 20.")
+    ] = None,
+    all_ratios: Annotated[
+        bool, typer.Option("--all-ratios", help="Keep embedded runs of every ratio.")
+    ] = False,
+    law: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A ready model or a TOML file; may be repeated. By default eight laws, and one "
+            "in parameters and tokens where the ratio of these varies."
+        ),
+    ] = None,
+    loss: Loss = None,
+    fit_below: Annotated[
+        float | None,
+        typer.Option(
+            help="Fit runs of at most this budget in FLOPs. Embedded dclm: 6e21; else a sixth of "
+            "the largest."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("compare"),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    draws: Annotated[int, typer.Option(min=4, help="Kept draws of each chain.")] = 1000,
+    tune: Annotated[int, typer.Option(min=1, help="Warm-up steps of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(min=1)] = 4,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
+
+    Writes compare.csv (a row a model), compare_by_benchmark.csv, compare_scores.csv and figures
+    to the folder of --out. Finished fits are kept there: interrupted, it goes on from them.
+    """
+    from bayes_scaling.cli import terminal
+
+    with terminal.reporting():
+        with terminal.status("Importing PyMC"):
+            from bayes_scaling.cli import compare_view
+            from bayes_scaling.evaluation.backtesting import backtest
+            from bayes_scaling.evaluation.shown import choose_shown
+            from bayes_scaling.evaluation.splits import plan_comparison
+            from bayes_scaling.fitting.store import FitStore
+        cutoff, chosen = _choose_runs(
+            runs, mixture, benchmark or [], tokens_per_param, all_ratios=all_ratios
+        )
+        cutoff = cutoff if fit_below is None else fit_below
+        plan = plan_comparison(chosen, laws=law or [], cutoff=cutoff, loss=loss)
+        out.mkdir(parents=True, exist_ok=True)
+        store = FitStore(out / "fits")
+        settings: dict[str, Any] = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+        made = (plan.models, plan.runs)
+        with terminal.tell_steps() as tell:
+            result = backtest(
+                *made, [plan.cutoff], loss=plan.loss, loo=True, store=store, on_fit=tell, **settings
+            )
+        with terminal.status("Drawing"):
+            shown = choose_shown(result, *made, plan.cutoff, store, **settings)
+            files = compare_view.write(out, result, compare_view.draw(result, shown))
+        if json:
+            content = compare_view.to_json(plan, result, files)
+            typer.echo(dumps(content, indent=2, allow_nan=False))
+        else:
+            compare_view.show(plan, result, files)
+
+
+def _choose_runs(
+    file: Path | None,
+    mixture: str | None,
+    benchmarks: list[str],
+    tokens_per_param: float | None,
+    *,
+    all_ratios: bool,
+) -> tuple[float | None, Runs]:
+    """Return the runs that the options name, and the published cut-off where there is one."""
+    from bayes_scaling.datasets import load_csv
+    from bayes_scaling.datasets.krajewski2025 import (
+        PUBLISHED_CUTOFF,
+        PUBLISHED_RATIO,
+        standard_runs,
+    )
+    from bayes_scaling.errors import RunsError
+
+    if all_ratios and tokens_per_param is not None:
+        raise RunsError("give --tokens-per-param or --all-ratios, not both")
+    if file is not None:
+        runs = load_csv(file).select(mixture=mixture, benchmark=benchmarks or None)
+        return None, runs.select(tokens_per_param=tokens_per_param)
+    ratio = None if all_ratios else tokens_per_param or PUBLISHED_RATIO
+    runs = standard_runs(mixture or "dclm", benchmarks, ratio)
+    return (PUBLISHED_CUTOFF if runs.mixtures == ("dclm",) else None), runs

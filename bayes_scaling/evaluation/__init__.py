@@ -1,0 +1,1 @@
+"""How good forecasts are: leave-one-out, held-out runs, weights."""

@@ -1,0 +1,1 @@
+"""Fits, their forecasts, and the folder that keeps them."""

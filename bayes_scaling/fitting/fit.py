@@ -1,0 +1,448 @@
+"""Fit: a posterior with the runs and the model that made it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import arviz as az
+import pandas as pd
+import xarray as xr
+
+from bayes_scaling._io.netcdf import read_tree, write_tree
+from bayes_scaling.errors import PACKAGE, BayesScalingError, ConvergenceWarning
+from bayes_scaling.fitting.densities import loss_density
+from bayes_scaling.fitting.display import as_html
+from bayes_scaling.fitting.forecasts import forecast_budgets, generator, summarise
+from bayes_scaling.fitting.tree import build_tree
+from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
+from bayes_scaling.inference.samplers import Sampler, sample
+from bayes_scaling.laws import ScalingLaw
+from bayes_scaling.modelling.bound import BoundModel
+from bayes_scaling.modelling.model import ScalingModel, as_model
+from bayes_scaling.runs import BudgetLike, Budgets, Runs
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A posterior of one model for one series of runs.
+
+    Make one with :func:`fit_runs` or :meth:`load`.
+
+    Attributes
+    ----------
+    bound : BoundModel
+        The model, bound to the runs.
+    posterior : xarray.Dataset
+        Draws of sampled and textbook parameters, dimensions (chain, draw).
+    sample_stats : xarray.Dataset
+        Statistics of the sampler, dimensions (chain, draw).
+    seed : int
+        Seed of the draws, and of what is simulated from them.
+    sampler : str
+        The sampler that made the draws.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> fit = fit_runs(runs.below(6e21))
+    >>> fit
+    <Fit of power_law to arc_easy acc on dclm: 46 scores, converged>
+    """
+
+    bound: BoundModel
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
+    seed: int = 0
+    sampler: str = "fast"
+
+    @property
+    def model(self) -> ScalingModel:
+        """The model as fitted, with nothing left "auto"."""
+        return self.bound.model
+
+    @property
+    def runs(self) -> Runs:
+        """The runs as given, before any filter."""
+        return self.bound.runs
+
+    @property
+    def observations(self) -> xr.Dataset:
+        """What the model saw of the runs, dimension `row`."""
+        return self.bound.observations
+
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Divergences, R-hat and effective sample sizes."""
+        return diagnose(self.posterior, self.sample_stats)
+
+    @cached_property
+    def fitted_curve(self) -> xr.DataArray:
+        """Mean accuracy at the fitted runs, dimensions (chain, draw, row).
+
+        A two-stage law's goes through the runs' own losses.
+        """
+        rng = generator(b"curve", self.seed)
+        return self.bound.curve(self.posterior, self.observations, rng).transpose(
+            "chain", "draw", "row"
+        )
+
+    # ---- in words --------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        seen = self.observations
+        state = "NOT CONVERGED" if self.diagnostics.problems() else "converged"
+        return (
+            f"<Fit of {self.model.law_name} to {seen.attrs['benchmark']} {seen.attrs['metric']} "
+            f"on {seen.attrs['mixture']}: {seen.sizes['row']} scores, {state}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return as_html(self.describe(), self.parameters(), self.diagnostics.problems())
+
+    def describe(self) -> str:
+        """Return in one line what was fitted to what, and whether it converged."""
+        seen = self.observations
+        problems = self.diagnostics.problems()
+        left_out = len(self.runs) - seen.sizes["row"]
+        return (
+            f"{self.model.law_name} ({self.model.likelihood_name}, {self.model.floor} floor) on "
+            f"{seen.attrs['benchmark']} {seen.attrs['metric']}, {seen.attrs['mixture']}: "
+            f"{seen.sizes['row']} scores"
+            + (f" ({left_out} within 5 points of chance left out)" if left_out else "")
+            + ("; NOT CONVERGED: " + "; ".join(problems) if problems else "; converged")
+        )
+
+    def summary(self, **kwargs: Any) -> pd.DataFrame:
+        """Return ArviZ's summary of every parameter.
+
+        Parameters
+        ----------
+        **kwargs
+            For :func:`arviz.summary`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the draws should not be trusted.
+        """
+        self.warn_if_not_converged()
+        table: pd.DataFrame = az.summary(self.posterior, **kwargs)
+        return table
+
+    def parameters(self) -> pd.DataFrame:
+        """Return mean, sd and 90% interval of every scalar parameter, sampled and textbook.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a parameter: mean, sd, q05, q95, in the parameter's unit.
+        """
+        dims = ("chain", "draw")
+        scalars = self.posterior[[k for k, v in self.posterior.items() if v.ndim == 2]]
+        low, high = (scalars.quantile(q, dim=dims) for q in (0.05, 0.95))
+        columns = {
+            "mean": scalars.mean(dims),
+            "sd": scalars.std(dims, ddof=1),
+            "q05": low,
+            "q95": high,
+        }
+        return pd.DataFrame(
+            {
+                name: {str(v): float(values[v]) for v in scalars.data_vars}
+                for name, values in columns.items()
+            }
+        )
+
+    # ---- forecasts -------------------------------------------------------------------------
+
+    def forecast(
+        self,
+        budgets: Budgets | None = None,
+        /,
+        *,
+        seed: int | None = None,
+        **asked: BudgetLike | None,
+    ) -> xr.Dataset:
+        """Return the posterior of curve and score at budgets not seen.
+
+        Parameters
+        ----------
+        budgets : Budgets, optional
+            Future runs.
+        seed : int, optional
+            Seed of simulated scores; by default the fit's.
+        **asked
+            Future runs, in place of `budgets`: flops, params, tokens, k, tokens_per_param,
+            n_items and covariates by name; see :meth:`Budgets.of`.
+
+        Returns
+        -------
+        xarray.Dataset
+            `curve` and `score` (chain, draw, budget), accuracies; see
+            :func:`bayes_scaling.fitting.forecasts.forecast_budgets`.
+
+        Raises
+        ------
+        ModelError
+            If an input of the law is missing or not positive.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the draws should not be trusted.
+
+        Examples
+        --------
+        >>> from bayes_scaling import fit_runs, load_dataset
+        >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+        >>> forecast = fit_runs(runs.below(6e21)).forecast(flops=[1e22, 1e23])
+        >>> forecast["score"].sel(flops=1e23).dims
+        ('chain', 'draw')
+        """
+        self.warn_if_not_converged()
+        given = Budgets.of(budgets, **asked)  # type: ignore[arg-type]
+        seed = self.seed if seed is None else seed
+        return forecast_budgets(self.bound, self.posterior, given, seed=seed)
+
+    def forecast_runs(self, runs: Runs) -> xr.Dataset:
+        """Return the forecast of the scores of given runs, with their own item counts.
+
+        As :meth:`forecast`, with `observed` (budget), the measured scores, beside it.
+        """
+        self.warn_if_not_converged()
+        table = runs.table
+        budgets = Budgets.of_runs(runs, self.model.law.columns)
+        result = forecast_budgets(self.bound, self.posterior, budgets, seed=self.seed)
+        return result.assign_coords(run=("budget", table["run"].to_numpy(str))).assign(
+            observed=("budget", table["score"].to_numpy(float))
+        )
+
+    def forecast_table(
+        self, held_out: Runs | None = None, budgets: Budgets | None = None
+    ) -> pd.DataFrame:
+        """Return quantiles of the score of runs that were held out, and at further budgets.
+
+        Parameters
+        ----------
+        held_out : Runs, optional
+            Runs that were not fitted.
+        budgets : Budgets, optional
+            Further budgets.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a budget, held-out runs first: run, FLOPs and the law's inputs, observed (NaN
+            where there is none), median, q05, q25, q75 and q95.
+        """
+        parts = []
+        if held_out is not None and len(held_out):
+            forecast = self.forecast_runs(held_out)
+            observed = forecast["observed"].to_numpy()
+            parts.append(summarise(forecast).assign(observed=observed))
+        if budgets is not None:
+            asked = summarise(self.forecast(budgets))
+            parts.append(asked.assign(run=None, observed=float("nan")))
+        if not parts:
+            raise BayesScalingError("there is nothing to forecast: give held-out runs or budgets")
+        table = pd.concat(parts, ignore_index=True)
+        first = ["run", *dict.fromkeys(("flops", *self.model.law.columns)), "observed"]
+        return table[[*first, "median", "q05", "q25", "q75", "q95"]]
+
+    # ---- ArviZ and PyMC --------------------------------------------------------------------
+
+    def prior(self, draws: int = 1000) -> xr.Dataset:
+        """Return draws from the prior, dimensions (chain, draw)."""
+        return self.bound.prior(draws, self.seed)
+
+    def log_likelihood(self) -> xr.DataArray:
+        """Return the pointwise log likelihood of the observed scores.
+
+        Dimensions (chain, draw) and `row`, or `run` where a run's rows are dependent. Of a
+        two-stage model it is given the runs' own losses.
+        """
+        seen = self.observations
+        density = self.bound.likelihood.log_density(
+            seen["score"], seen["n_items"], self.fitted_curve, self.posterior
+        )
+        return density.rename("score").transpose("chain", "draw", ...)
+
+    def loss_log_likelihood(self) -> xr.DataArray:
+        """Return the pointwise log likelihood of a two-stage model's observed log losses.
+
+        Dimensions as of :meth:`log_likelihood`.
+
+        Raises
+        ------
+        ModelError
+            If the law is a direct one.
+        """
+        return loss_density(self)
+
+    def to_arviz(self) -> xr.DataTree:
+        """Return the fit as the DataTree that ArviZ's functions take.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive,
+            log_likelihood, log_prior, observed_data and constant_data. `score` is an accuracy
+            in [0, 1] in all of them, and `row` is labelled by run. The log likelihood is that
+            of a score given its budget; a two-stage law's loss is integrated out. Leave-one-out
+            by :func:`arviz.loo` then leaves out a run's score but not its loss;
+            :func:`bayes_scaling.compare` leaves out both.
+
+        Examples
+        --------
+        >>> import arviz as az
+        >>> from bayes_scaling import fit_runs, load_dataset
+        >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+        >>> az.loo(fit_runs(runs.below(6e21)).to_arviz()).n_data_points
+        46
+        """
+        return build_tree(self)
+
+    # ---- files -----------------------------------------------------------------------------
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to one NetCDF file, with all that is needed to forecast again.
+
+        The file is complete or absent: it is written beside its place and then moved there.
+        """
+        path = Path(path)
+        model = {
+            "spec": json.dumps(self.model.to_dict()),
+            "seed": self.seed,
+            "sampler": self.sampler,
+        }
+        tree = xr.DataTree.from_dict(
+            {
+                "/": xr.Dataset(attrs={"bayes_scaling": version("bayes-scaling")}),
+                "posterior": _plain(self.posterior),
+                "sample_stats": _plain(self.sample_stats),
+                "runs": self.runs.to_xarray(),
+                "model": xr.Dataset(attrs=model),
+            }
+        )
+        write_tree(path, tree)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, *, law: ScalingLaw | None = None) -> Self:
+        """Read a fit written by :meth:`save`; no code in the file is run.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        law : ScalingLaw, optional
+            The law, where it is one of your own that is not registered.
+
+        Raises
+        ------
+        BayesScalingError
+            If the file is not a saved fit, or the law is not the one that was fitted.
+        """
+        try:
+            tree = read_tree(path)
+            spec = tree["model"].attrs
+            model = ScalingModel.from_dict(json.loads(spec["spec"]), law)
+            return cls(
+                model.on(Runs.from_xarray(tree["runs"].to_dataset())),
+                tree["posterior"].to_dataset(),
+                tree["sample_stats"].to_dataset(),
+                int(spec["seed"]),
+                str(spec["sampler"]),
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise BayesScalingError(f"{path} is not a saved fit: {error}") from error
+
+    def warn_if_not_converged(self) -> None:
+        """Warn that the draws should not be trusted, if so."""
+        if problems := self.diagnostics.problems():
+            warnings.warn(
+                f"{self.model.law_name} has not converged: {'; '.join(problems)}. "
+                "Do not use these draws as they stand: raise tune and draws, or simplify the law.",
+                ConvergenceWarning,
+                skip_file_prefixes=PACKAGE,
+            )
+
+
+def _plain(dataset: xr.Dataset) -> xr.Dataset:
+    """Return what NetCDF can hold of a dataset: numbers and their attributes."""
+    numbers = {k: v for k, v in dataset.data_vars.items() if v.dtype.kind in "biuf"}
+    return xr.Dataset(numbers, coords=dataset.coords)
+
+
+def fit_runs(
+    runs: Runs,
+    model: ScalingModel | ScalingLaw | type[ScalingLaw] | str | Path = "power_law",
+    *,
+    sampler: Sampler = "fast",
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    cores: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Fit:
+    """Fit a model to one series of runs.
+
+    Parameters
+    ----------
+    runs : Runs
+        One benchmark, metric and mixture.
+    model : ScalingModel, ScalingLaw or str
+        A model; a law, which is fitted with its default priors; or the name or TOML file of a
+        model (see :func:`load_model`).
+    sampler : {"fast", "nutpie", "pymc", "numpyro"}
+        What samples the posterior; see :func:`bayes_scaling.inference.samplers.sample`.
+    draws, tune, chains, cores, seed, progress
+        As of that function.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    ModelError, RunsError
+        If the runs cannot be fitted by the model.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws should not be trusted.
+    SamplerWarning
+        If the fast sampler cannot be used with the installed versions of other libraries.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> fit_runs(runs.below(6e21), "power_law_ceiling").sampler
+    'fast'
+    """
+    bound = as_model(model).on(runs)
+    samples = sample(
+        bound,
+        sampler,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores,
+        seed=seed,
+        progress=progress,
+    )
+    fit = Fit(bound, samples.posterior, samples.sample_stats, seed, samples.sampler)
+    # The sampler has computed them; a copy of the fit with other draws computes its own.
+    vars(fit)["diagnostics"] = samples.diagnostics
+    fit.warn_if_not_converged()
+    return fit

@@ -1,0 +1,124 @@
+"""Forecasts: the curve and the score of runs at budgets not seen."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_scaling.modelling.bound import BoundModel
+from bayes_scaling.runs import Budgets
+
+# Quantiles of every table of forecasts: median, ends of the 50% and of the 90% interval.
+QUANTILES = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+
+
+def forecast_budgets(
+    bound: BoundModel, posterior: xr.Dataset, budgets: Budgets, *, seed: int = 0
+) -> xr.Dataset:
+    """Return the posterior of curve and score at future budgets.
+
+    Parameters
+    ----------
+    bound : BoundModel
+        As fitted.
+    posterior : xarray.Dataset
+        Draws with dimensions (chain, draw).
+    budgets : Budgets
+        Future runs.
+    seed : int
+        Seed of the simulated scores; one budget's draws do not depend on the others.
+
+    Returns
+    -------
+    xarray.Dataset
+        `curve` (chain, draw, budget), the mean accuracy, whose spread is what is not known of
+        the law (of a two-stage law at the median loss of a budget); `score` (chain, draw,
+        budget), the accuracy that one future run would be measured to have: curve, scatter of
+        runs (of their loss too, in a two-stage law) and binomial noise of its n_items. Coordinates
+        of `budget`: the inputs and `n_items`. Budgets can be selected by FLOPs:
+        ``forecast.sel(flops=1e23)``.
+
+    Raises
+    ------
+    ModelError
+        If the law needs an input that is not given.
+    """
+    inputs = budgets.inputs
+    items = _items(budgets, bound)
+    curve = bound.curve(posterior, inputs, generator(b"curve", seed))
+    curve = curve.transpose("chain", "draw", "budget")
+    rngs = _generators(inputs, seed)
+    mean = curve
+    if bound.model.two_stage:
+        residual = curve.copy(data=np.stack([r.standard_normal(curve.shape[:2]) for r in rngs], -1))
+        mean = bound.curve(posterior, inputs, generator(b"curve", seed), loss_residual=residual)
+    scores = [
+        bound.likelihood.draw(items.isel(budget=i), mean.isel(budget=i), posterior, rng)
+        for i, rng in enumerate(rngs)
+    ]
+    score = xr.concat(scores, dim="budget").transpose("chain", "draw", "budget")
+    result = xr.Dataset({"curve": curve, "score": score.drop_vars("budget", errors="ignore")})
+    coords = {name: ("budget", values.to_numpy()) for name, values in inputs.data_vars.items()}
+    result = result.assign_coords(coords | {"n_items": ("budget", items.to_numpy())})
+    result["curve"].attrs["description"] = "mean accuracy; spread is uncertainty about the law"
+    result["score"].attrs["description"] = "measured accuracy of one future run"
+    return result.set_xindex("flops") if "flops" in result.coords else result
+
+
+def _items(budgets: Budgets, bound: BoundModel) -> xr.DataArray:
+    """Return the test items of each budget, by default the median of the fitted runs'."""
+    if budgets.n_items is not None:
+        return budgets.n_items
+    usual = float(bound.observations["n_items"].median())
+    return xr.full_like(budgets.inputs["budget"], np.round(usual), dtype=float)
+
+
+def _generators(inputs: xr.Dataset, seed: int) -> list[np.random.Generator]:
+    """Return a generator for each budget, keyed by the budget itself, not by its place."""
+    rows = np.column_stack([inputs[name].to_numpy() for name in sorted(map(str, inputs.data_vars))])
+    return [generator(row.tobytes(), seed) for row in rows]
+
+
+def generator(key: bytes, seed: int) -> np.random.Generator:
+    """Return the random generator of one purpose under a seed."""
+    return np.random.default_rng([seed, zlib.crc32(key)])
+
+
+def summarise(forecast: xr.Dataset, variable: str = "score") -> pd.DataFrame:
+    """Return median, 50% and 90% interval of each budget.
+
+    Parameters
+    ----------
+    forecast : xarray.Dataset
+        From :meth:`Fit.forecast`.
+    variable : {"score", "curve"}
+        Which band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a budget: its inputs, then median, q05, q25, q75 and q95.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> draws = np.linspace(0, 1, 101)[None, :, None]
+    >>> score = xr.DataArray(draws, dims=("chain", "draw", "budget"))
+    >>> forecast = xr.Dataset({"score": score}, coords={"flops": ("budget", [1e22])})
+    >>> summarise(forecast).round(2).values.tolist()
+    [[1e+22, 0.5, 0.05, 0.25, 0.75, 0.95]]
+    """
+    quantiles = forecast[variable].quantile(list(QUANTILES.values()), dim=("chain", "draw"))
+    table = pd.DataFrame(
+        {
+            str(name): coord.to_numpy()
+            for name, coord in forecast.coords.items()
+            if coord.dims == ("budget",) and name not in ("budget", "n_items")
+        }
+    )
+    for name, q in QUANTILES.items():
+        table[name] = quantiles.sel(quantile=q).to_numpy()
+    return table

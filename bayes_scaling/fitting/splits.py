@@ -1,0 +1,111 @@
+"""What is fitted and what is forecast: a series cut by budget, and budgets to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from bayes_scaling.errors import ModelError, RunsError
+from bayes_scaling.laws import ScalingLaw
+from bayes_scaling.runs import Budgets, Runs
+
+# Where no run is held out and no budget asked for: this many times the largest budget fitted.
+_NEXT_RUN = 10.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """One series, split by budget.
+
+    Attributes
+    ----------
+    fitted, held_out : Runs
+        The runs at or below the cut-off, and above it.
+    budgets : Budgets or None
+        Further budgets to forecast.
+    notes : tuple of str
+        What was left out, changed or chosen on the way.
+    """
+
+    fitted: Runs
+    held_out: Runs
+    budgets: Budgets | None
+    notes: tuple[str, ...]
+
+
+def split_series(
+    series: Runs,
+    law: ScalingLaw,
+    *,
+    cutoff: float = inf,
+    at: Sequence[float] = (),
+    tokens_per_param: float | None = None,
+) -> Split:
+    """Split a series by budget, and lay out the budgets to forecast.
+
+    Parameters
+    ----------
+    series : Runs
+        One benchmark, metric and mixture.
+    law : ScalingLaw
+        The law that will be fitted.
+    cutoff : float
+        Largest budget to fit, in FLOPs.
+    at : sequence of float
+        Budgets to forecast besides the held-out runs, in FLOPs. If there is neither, ten times
+        the largest budget fitted.
+    tokens_per_param : float, optional
+        Ratio of the runs to keep, within 10%; to a law in parameters and tokens, which learns
+        from all ratios, that of the budgets of `at`.
+
+    Raises
+    ------
+    RunsError
+        If no run is at or below the cut-off.
+    ModelError
+        If the law cannot tell samples k apart, or needs a ratio.
+
+    Examples
+    --------
+    >>> from bayes_scaling import get_law, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> len(split_series(runs, get_law("power_law"), cutoff=6e21).held_out)
+    8
+    """
+    reads_ratio = {"params", "tokens"} <= set(law.columns)
+    if tokens_per_param is not None and not reads_ratio:
+        series = series.select(tokens_per_param=tokens_per_param)
+    _require_one_k(series, law)
+    fitted, held_out = series.below(cutoff), series.above(cutoff)
+    if not len(fitted):
+        least = series.table["flops"].min()
+        raise RunsError(f"no run has at most {cutoff:.3g} FLOPs; the smallest has {least:.3g}")
+    notes = series.notes
+    if not at and not len(held_out):
+        at = [_NEXT_RUN * fitted.table["flops"].max()]
+        notes += (f"no run is held out: this is {_NEXT_RUN:g} times the largest budget fitted",)
+    ratio = tokens_per_param if reads_ratio else None
+    return Split(fitted, held_out, _budgets(fitted, law, at, ratio) if at else None, notes)
+
+
+def _require_one_k(runs: Runs, law: ScalingLaw) -> None:
+    if "k" not in law.columns and len(set(runs.table["k"].dropna())) > 1:
+        raise ModelError(
+            f"{law.name} does not read the k of pass@k; choose one with --metric pass@1, or a law "
+            "that does with --law pass_at_k"
+        )
+
+
+def _budgets(fitted: Runs, law: ScalingLaw, at: Sequence[float], ratio: float | None) -> Budgets:
+    """Return budgets in FLOPs with what else the law reads; each k is asked for."""
+    if "tokens" in law.columns and ratio is None:
+        raise ModelError(f"{law.name} reads params and tokens: give --tokens-per-param for --at")
+    asked: dict[str, Any] = {"flops": list(at)}
+    if ratio is not None:
+        asked["tokens_per_param"] = ratio
+    if "k" in law.columns:
+        samples = sorted(fitted.table["k"].dropna().unique())
+        asked = {"flops": [c for c in at for _ in samples], "k": samples * len(at)}
+    return Budgets.of(**asked)

@@ -1,0 +1,73 @@
+"""A folder of finished fits, so that interrupted work goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.modelling.model import ScalingModel
+from bayes_scaling.runs import Runs
+
+if TYPE_CHECKING:
+    from bayes_scaling.fitting.fit import Fit
+
+# What the draws do not depend on.
+_IDLE_SETTINGS = ("cores", "progress")
+
+
+@dataclass(frozen=True)
+class FitStore:
+    """Fits by what went into them: model, runs, settings and version of the package.
+
+    Attributes
+    ----------
+    folder : pathlib.Path or None
+        Where fits are kept, one NetCDF file each; None keeps none.
+    made_by : str
+        Version of the package that fits are filed under, by default the installed one, so that
+        another version makes its own.
+    """
+
+    folder: Path | None
+    made_by: str = field(default_factory=lambda: version("bayes-scaling"))
+
+    def fit(self, runs: Runs, model: ScalingModel, **settings: Any) -> Fit:
+        """Return the fit of a model to runs, from the folder if it is there already.
+
+        Parameters
+        ----------
+        runs, model, **settings
+            As for :func:`bayes_scaling.fitting.fit.fit_runs`.
+        """
+        # Here, since who only asks for names, as the process that directs a study does, needs no
+        # sampler, which takes seconds to import.
+        from bayes_scaling.fitting.fit import Fit, fit_runs
+
+        if self.folder is None:
+            return fit_runs(runs, model, **settings)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / self.name(runs, model, **settings)
+        if path.is_file():
+            try:
+                return Fit.load(path, law=model.law)
+            except BayesScalingError:
+                pass  # damaged from outside: fit it again and replace it
+        fit = fit_runs(runs, model, **settings)
+        fit.save(path)
+        return fit
+
+    def name(self, runs: Runs, model: ScalingModel, **settings: Any) -> str:
+        """Return the name of a fit's file, a hash of all that its draws depend on."""
+        telling = {name: value for name, value in settings.items() if name not in _IDLE_SETTINGS}
+        parts = [
+            self.made_by,
+            json.dumps(model.to_dict(), sort_keys=True),
+            json.dumps(telling, sort_keys=True),
+            runs.to_frame().to_csv(index=False),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"

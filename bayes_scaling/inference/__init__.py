@@ -1,0 +1,1 @@
+"""Sampling of posteriors, and whether their draws can be trusted."""

@@ -1,0 +1,333 @@
+"""BoundModel: a model bound to one series of runs, which has a `pm.Model`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+from pymc_extras.prior import Prior
+from scipy.special import betaln
+
+from bayes_scaling.errors import ModelError
+from bayes_scaling.laws import Parameter, ScalingLaw, TwoStageLaw
+from bayes_scaling.modelling.builder import build_model
+from bayes_scaling.modelling.likelihoods import Likelihood, get_likelihood
+from bayes_scaling.modelling.link import accuracy, curve_sd, neg_log_quality
+from bayes_scaling.modelling.observations import centre_of, choose_loss, enter, observe
+from bayes_scaling.modelling.priors import hyperparameters, start_within
+from bayes_scaling.runs import Runs
+
+if TYPE_CHECKING:
+    from bayes_scaling.modelling.model import ScalingModel
+
+# Families whose location `mu` may be left to the chance level.
+_CENTRED = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "TruncatedNormal")
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """A scaling model bound to one series of runs.
+
+    Make one with :meth:`ScalingModel.on`.
+
+    Attributes
+    ----------
+    model : ScalingModel
+        The model with nothing left "auto", the floor's prior centred.
+    runs : Runs
+        The runs as given, before any filter.
+    observations : xarray.Dataset
+        What the model sees of them; see :func:`bayes_scaling.modelling.observations.observe`.
+
+    Examples
+    --------
+    >>> from bayes_scaling import load_dataset, load_model
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> bound = load_model("power_law").on(runs.below(6e21))
+    >>> [variable.name for variable in bound.pymc.free_RVs]
+    ['level', 'floor', 'exponent', 'scatter']
+    """
+
+    model: ScalingModel
+    runs: Runs
+    observations: xr.Dataset
+
+    @property
+    def law(self) -> ScalingLaw:
+        """The law."""
+        return self.model.law
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """How scores scatter round the curve."""
+        return get_likelihood(self.model.likelihood_name)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Sampled parameters, in the order of creation."""
+        return self.model.parameters
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return what machine code depends on: everything but numbers."""
+        return self.model.structure()
+
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """The priors of the sampled parameters."""
+        return {p.name: self.model.priors[p.name] for p in self.parameters}
+
+    # ---- PyMC ------------------------------------------------------------------------------
+
+    @cached_property
+    def pymc(self) -> pm.Model:
+        """The PyMC model.
+
+        Coordinates of `row` are the names of the runs; all numbers are `pm.Data`; chains start
+        at :meth:`starts`. Textbook constants are deterministics.
+        """
+        return build_model(self)
+
+    def graph(self, **kwargs: Any) -> Any:
+        """Return a drawing of the model, a `graphviz.Digraph`.
+
+        Parameters
+        ----------
+        **kwargs
+            For :func:`pymc.model_to_graphviz`. The Python package graphviz is needed.
+        """
+        return pm.model_to_graphviz(self.pymc, **kwargs)
+
+    def sample(self, **kwargs: Any) -> Any:
+        """Sample the posterior by :func:`pymc.sample`, and return what that returns.
+
+        :func:`bayes_scaling.fit_runs` samples the same posterior faster, and returns a
+        :class:`Fit` that forecasts.
+
+        Parameters
+        ----------
+        **kwargs
+            For :func:`pymc.sample`. The target acceptance is 0.95 if none is given: posteriors
+            of few runs are skewed.
+        """
+        return pm.sample(model=self.pymc, **{"target_accept": 0.95, **kwargs})
+
+    def prior(self, draws: int = 1000, seed: int = 0) -> xr.Dataset:
+        """Draw parameters from the prior.
+
+        Parameters
+        ----------
+        draws : int
+            Number of draws.
+        seed : int
+            Seed of the draws.
+
+        Returns
+        -------
+        xarray.Dataset
+            Sampled and textbook parameters, dimensions (chain, draw), one chain.
+        """
+        with build_model(self) as model, _unannounced():
+            names = [v.name for v in (*model.free_RVs, *model.deterministics)]
+            model.potentials.clear()  # a potential is likelihood here, and has no prior draws
+            tree = pm.sample_prior_predictive(
+                draws=draws,
+                var_names=names,
+                random_seed=seed,
+                compile_kwargs={"mode": "FAST_COMPILE"},
+            )
+        drawn: xr.Dataset = tree["prior"].to_dataset()
+        return drawn
+
+    def prior_predictive(self, draws: int = 1000, seed: int = 0) -> xr.DataTree:
+        """Draw parameters from the prior, and scores of the runs that they would give.
+
+        Parameters
+        ----------
+        draws, seed : int
+            As of :meth:`prior`.
+
+        Returns
+        -------
+        xarray.DataTree
+            Groups `prior` (chain, draw) and `prior_predictive`: `score` in [0, 1] and `curve`
+            (chain, draw, row).
+        """
+        drawn = self.prior(draws, seed)
+        rng = np.random.default_rng([seed, 1])
+        curve = self.curve(drawn, self.observations, rng)
+        score = self.likelihood.draw(self.observations["n_items"], curve, drawn, rng)
+        simulated = xr.Dataset({"score": score, "curve": curve}).transpose("chain", "draw", ...)
+        return xr.DataTree.from_dict({"prior": drawn, "prior_predictive": simulated})
+
+    # ---- numbers ---------------------------------------------------------------------------
+
+    def observed(self) -> dict[str, xr.DataArray | float]:
+        """Return every number that the model sees of the runs, by the name of its `pm.Data`."""
+        seen, centre = self.observations, centre_of(self.observations)
+        numbers: dict[str, Any] = {f"centre_{name}": value for name, value in centre.items()}
+        numbers |= {f"x_{name}": values for name, values in self.inputs(seen).items()}
+        numbers |= {"observed_score": seen["score"], "n_items": seen["n_items"]}
+        if self.likelihood.needs_items:
+            correct = (seen["score"] * seen["n_items"]).round()
+            ways = xr.apply_ufunc(_log_ways, correct, seen["n_items"])
+            numbers |= {"n_correct": correct, "log_ways": ways}
+        if any(p.width for p in self.law.parameters):
+            chance = float(seen["chance"])
+            sd = xr.apply_ufunc(lambda q, n: curve_sd(q, n, chance), seen["score"], seen["n_items"])
+            numbers["x_curve_sd"] = sd
+        if self.likelihood.unit == "run":
+            numbers["membership"] = _membership(seen["run"])
+        if self.model.floor != "free":
+            numbers["chance"] = float(seen["chance"])
+        return numbers
+
+    def data(self) -> dict[str, Any]:
+        """Return every number that enters the built model, by the name of its `pm.Data`."""
+        numbers: dict[str, Any] = {k: np.asarray(v) for k, v in self.observed().items()}
+        for name, prior in self.priors.items():
+            numbers |= hyperparameters(name, prior)
+        return numbers
+
+    def starts(self) -> dict[str, Any]:
+        """Return where the chains start, before jitter; None: where PyMC would start.
+
+        The level starts at the mean score, and the floor between chance and the lowest score:
+        a floor whose prior is narrow is not found from far away.
+        """
+        starts = {p.name: np.full(p.shape, p.start) if p.dims else p.start for p in self.parameters}
+        score, chance = self.observations["score"], float(self.observations["chance"])
+        free = self.model.floor == "free"
+        lowest = 0.0 if free else chance
+        place = (float(score.mean()) - lowest) / (1 - lowest)
+        level = lowest + (1 - lowest) * float(np.clip(place, 0.05, 0.95))
+        floor = float(np.clip((chance + float(score.min())) / 2, 0.001 * level, 0.9 * level))
+        starts |= {"level": level} | ({"floor": floor} if free else {})
+        return {name: start_within(self.priors[name], start) for name, start in starts.items()}
+
+    # ---- evaluating ------------------------------------------------------------------------
+
+    def inputs(self, rows: xr.Dataset) -> dict[str, xr.DataArray]:
+        """Return the inputs of rows as they enter the law, and what the law makes of them.
+
+        Raises
+        ------
+        ModelError
+            If an input is missing, or not positive where its logarithm enters.
+        """
+        centre = centre_of(self.observations)
+        x: dict[str, xr.DataArray] = {}
+        missing = [name for name in self.law.columns if name not in rows]
+        if missing:
+            raise ModelError(
+                f"{self.model.law_name} needs {' and '.join(missing)} to forecast; "
+                "give them, or tokens_per_param beside flops"
+            )
+        for one in self.law.reads:
+            values = rows[one.name]
+            if one.log and not bool((values > 0).all()):
+                raise ModelError(
+                    f"{self.model.law_name} reads the logarithm of {one.name}, which must be "
+                    f"positive; got {float(values.min()):g}"
+                )
+            x[one.name] = xr.apply_ufunc(lambda v, one=one: enter(one, v), values)
+            x[one.name] = x[one.name] - centre[one.name]
+        if self.model.two_stage and "loss" in rows:
+            x["loss"] = rows["loss"] - centre["loss"]
+        return x | self.law.features(x, centre)
+
+    def curve(
+        self,
+        posterior: xr.Dataset,
+        rows: xr.Dataset,
+        rng: np.random.Generator,
+        loss_residual: xr.DataArray | float = 0.0,
+    ) -> xr.DataArray:
+        """Return the mean accuracy at rows for every draw of a posterior.
+
+        Parameters
+        ----------
+        posterior : xarray.Dataset
+            Draws of the parameters, dimensions (chain, draw).
+        rows : xarray.Dataset
+            The law's inputs in their own units, along any dimension. A two-stage law goes
+            through their `loss` where they have one, else through the loss it forecasts.
+        rng : numpy.random.Generator
+            For a law whose curve goes on at random beyond the fitted range.
+        loss_residual : xarray.DataArray or float
+            How far a run's log loss lies from the forecast one, in units of `loss_scatter`.
+        """
+        c = centre_of(self.observations)
+        x = self.inputs(rows)
+        if self.model.two_stage and "loss" not in x:
+            log_loss = self.log_loss(posterior, rows) + posterior["loss_scatter"] * loss_residual
+            x["loss"] = xr.apply_ufunc(np.exp, log_loss) - c["loss"]
+        free = self.model.floor == "free"
+        floor = posterior["floor"] if free else self.observations["chance"]
+        p = {str(name): posterior[name] for name in posterior.data_vars}
+        p["neg_log_q"] = neg_log_quality(posterior["level"], floor, np)
+        p = self.law.beyond(p, x, c, rng)
+        quality = self.law.normalised_accuracy(p, x, c, np)
+        return accuracy(quality, floor, np).rename("curve")
+
+    def log_loss(self, posterior: xr.Dataset, rows: xr.Dataset) -> xr.DataArray:
+        """Return the log of the median loss of a two-stage law; arguments as of :meth:`curve`."""
+        p = {str(name): posterior[name] for name in posterior.data_vars}
+        law = cast(TwoStageLaw, self.law)
+        return law.log_loss(p, self.inputs(rows), centre_of(self.observations), np)
+
+
+def bind(model: ScalingModel, runs: Runs) -> BoundModel:
+    """Return a model bound to runs; see :meth:`ScalingModel.on`."""
+    kept = runs.drop_near_chance() if model.floor == "filter" else runs
+    counted = bool(kept.table["n_items"].notna().all())
+    name = model.likelihood_name
+    if name == "auto":
+        name = "beta_binomial" if counted else "normal"
+    loss = choose_loss(kept, model.loss) if model.two_stage else None
+    settled = model.with_options(likelihood=name, loss=loss)
+    if get_likelihood(name).needs_items and not counted:
+        raise ModelError(
+            f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
+        )
+    seen = observe(kept, model.law, len(settled.parameters), loss)
+    return BoundModel(_with_floor_at(settled, float(seen["chance"])), runs, seen)
+
+
+def _with_floor_at(model: ScalingModel, chance: float) -> ScalingModel:
+    """Return the model with a floor that is centred on chance, unless its prior says where."""
+    prior = model.priors["floor"]
+    if prior.distribution not in _CENTRED or "mu" in prior.parameters:
+        return model
+    centred = Prior(prior.distribution, **{"mu": chance, **prior.parameters})
+    return replace(model, priors={**model.priors, "floor": centred})
+
+
+def _log_ways(correct: Any, n_items: Any) -> Any:
+    """Return the log binomial coefficients of so many right answers."""
+    return -np.log1p(n_items) - betaln(correct + 1, n_items - correct + 1)
+
+
+def _membership(runs: xr.DataArray) -> xr.DataArray:
+    """Return which row belongs to which run, as 0 and 1, by run and row."""
+    names = np.unique(runs.to_numpy())
+    member = (names[:, None] == runs.to_numpy()).astype(float)
+    return xr.DataArray(member, dims=("run", "row"), coords={"run": names})
+
+
+@contextmanager
+def _unannounced() -> Iterator[None]:
+    """Keep PyMC from listing on stderr what it draws from a prior."""
+    logger = logging.getLogger("pymc.sampling.forward")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,250 @@
+"""Priors: checked when a model is made, and built so that their numbers are data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+from pymc.distributions.continuous import (
+    BoundedContinuous,
+    PositiveContinuous,
+    UnitContinuous,
+)
+from pymc_extras.prior import CUSTOM_TRANSFORMS, Prior
+
+from bayes_scaling.errors import ModelError
+from bayes_scaling.laws import Parameter
+from bayes_scaling.modelling.transforms import InWidths, ProbitInterval
+
+Dims = tuple[str, ...]
+
+# ---- checks ------------------------------------------------------------------------------------
+
+
+def check_prior(parameter: Parameter, prior: Any, *, bounded: bool) -> None:
+    """Make sure that every field of a prior will be what is sampled.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        What it is a prior of.
+    prior : Prior
+        The prior.
+    bounded : bool
+        Whether the parameter is cut to an interval that other parameters give.
+
+    Raises
+    ------
+    ModelError
+        Naming the parameter, the field, and what to do.
+    """
+    where = f"prior of {parameter.name!r}"
+    if not isinstance(prior, Prior):
+        raise ModelError(f"{where}: {prior!r} is not a pymc_extras Prior")
+    if prior.dims is not None and prior.dims != tuple(parameter.dims):
+        own = ", ".join(parameter.dims) or "none"
+        raise ModelError(f"{where}: dims {prior.dims} are not those of the parameter ({own})")
+    if bounded and (prior.transform is not None or not prior.centered):
+        raise ModelError(
+            f"{where}: the parameter is cut to an interval, which works neither with transform "
+            "nor with centered=False; give a distribution of the parameter itself"
+        )
+    _check_family(where, prior)
+    for key, value in prior.parameters.items():
+        _check_hyperparameter(f"{where}: {key}", value, parameter.shape)
+    _check_complete(where, prior)
+
+
+def _check_family(where: str, prior: Prior) -> None:
+    if getattr(prior, "core_dims", ()):
+        raise ModelError(f"{where}: core_dims are not supported; leave them out")
+    kind: Any = prior.pymc_distribution
+    if not issubclass(kind, pm.Continuous) or kind.rv_op.ndim_supp:
+        raise ModelError(
+            f"{where}: {prior.distribution} is not a continuous distribution of one number"
+        )
+
+
+def _check_hyperparameter(what: str, value: Any, shape: tuple[int, ...]) -> None:
+    if isinstance(value, Prior):
+        check_prior(Parameter(what, "", "", 0.0), value, bounded=False)
+        return
+    if isinstance(value, np.ndarray | xr.DataArray) and shape:
+        numbers = np.asarray(value)
+        if numbers.dtype.kind not in "if" or not np.isfinite(numbers).all():
+            raise ModelError(f"{what} holds something that is not a finite number")
+        if numbers.shape not in ((), shape):
+            raise ModelError(f"{what} has shape {numbers.shape}, the parameter has {shape}")
+        return
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        kind = type(value).__name__
+        raise ModelError(f"{what} is {kind}, not a number; give plain numbers or a Prior")
+    if not np.isfinite(value):
+        raise ModelError(f"{what} is {value}; give a finite number")
+
+
+def _check_complete(where: str, prior: Prior) -> None:
+    """Make sure that the distribution has all the hyperparameters that it needs."""
+    trial = {k: 0.5 if isinstance(v, Prior) else v for k, v in prior.parameters.items()}
+    trial = {k: np.asarray(v) if isinstance(v, xr.DataArray) else v for k, v in trial.items()}
+    try:
+        prior.pymc_distribution.dist(**trial)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        given = ", ".join(prior.parameters) or "nothing"
+        raise ModelError(
+            f"{where}: {prior.distribution} cannot be made from {given}: {error}"
+        ) from error
+
+
+# ---- what a compiled model depends on, and what it does not ------------------------------------
+
+
+def structure_of(prior: Prior) -> tuple[Any, ...]:
+    """Return all of a prior but its numbers."""
+    inner = tuple(
+        (key, structure_of(value) if isinstance(value, Prior) else np.ndim(value))
+        for key, value in prior.parameters.items()
+    )
+    return prior.distribution, inner, prior.centered, prior.transform
+
+
+def hyperparameters(name: str, prior: Prior) -> dict[str, Any]:
+    """Return the numbers of a prior, and of priors inside it, by the name of their data."""
+    numbers: dict[str, Any] = {}
+    for key, value in prior.parameters.items():
+        if isinstance(value, Prior):
+            numbers |= hyperparameters(f"{name}_{key}", value)
+        else:
+            numbers[f"{name}_{key}"] = np.asarray(value, float) if np.ndim(value) else float(value)
+    return numbers
+
+
+def start_within(prior: Prior, start: Any) -> Any:
+    """Return where chains may start under a prior: `start`, or None if it has no density there.
+
+    None as well where the parameter itself is not what is sampled, or its prior has a prior.
+    """
+    plain = prior.transform is None and prior.centered
+    if not plain or any(isinstance(v, Prior) for v in prior.parameters.values()):
+        return None
+    kind, least, most = prior.pymc_distribution, np.min(start), np.max(start)
+    if issubclass(kind, PositiveContinuous):
+        return start if least > 0 else None
+    if issubclass(kind, UnitContinuous):
+        return start if least > 0 and most < 1 else None
+    if issubclass(kind, BoundedContinuous):
+        low = prior.parameters.get("lower", -np.inf)
+        high = prior.parameters.get("upper", np.inf)
+        return start if np.max(low) < least and most < np.min(high) else None
+    return start
+
+
+# ---- variables ---------------------------------------------------------------------------------
+
+
+def create_variable(
+    name: str,
+    prior: Prior,
+    *,
+    bounds: tuple[Any, Any] | None = None,
+    width: Any = None,
+    dims: Dims = (),
+    start: Any = None,
+) -> Any:
+    """Create the variable `name` in the model on the stack.
+
+    Hyperparameters enter as `pm.Data`, so that one compiled model serves every prior of the same
+    family; a prior in the place of a number becomes a variable `<name>_<hyperparameter>`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the variable. With a transform, or if not centred, what is sampled is called
+        `<name>_raw` or `<name>_offset`, and `name` follows from it.
+    prior : Prior
+        As passed by :func:`check_prior`.
+    bounds : tuple, optional
+        Interval that the prior is truncated to.
+    width : tensor, optional
+        Unit in which the sampler moves. It changes no density, so it is left out where it is not
+        the variable itself that is sampled.
+    dims : tuple of str
+        Dimensions of the variable.
+    start : float or array, optional
+        Where chains start.
+    """
+    inner = {key: _hyperparameter(f"{name}_{key}", v, dims) for key, v in prior.parameters.items()}
+    if bounds is not None:
+        base = prior.pymc_distribution.dist(**inner)
+        return pm.Truncated(
+            name,
+            base,
+            lower=bounds[0],
+            upper=bounds[1],
+            default_transform=ProbitInterval(),
+            dims=dims or None,
+            initval=start,
+        )
+    if not prior.centered:
+        return _create_offset(name, prior, inner, dims)
+    if prior.transform is not None:
+        raw = prior.pymc_distribution(f"{name}_raw", **inner, dims=dims or None)
+        return pm.Deterministic(name, _function(prior.transform)(raw), dims=dims or None)
+    if width is not None:
+        return _create_in_widths(name, prior, inner, width, dims, start)
+    return prior.pymc_distribution(name, **inner, dims=dims or None, initval=start)
+
+
+def _hyperparameter(name: str, value: Any, dims: Dims) -> Any:
+    if isinstance(value, Prior):
+        return create_variable(name, value)
+    if np.ndim(value):
+        return pm.Data(name, np.asarray(value, float), dims=dims)
+    return pm.Data(name, float(value))
+
+
+def _create_offset(name: str, prior: Prior, inner: Mapping[str, Any], dims: Dims) -> Any:
+    """Create a variable as location + scale × offset, with the prior on a standard offset."""
+    standard = Prior.non_centered_distributions[prior.distribution]
+    others = {key: value for key, value in inner.items() if key not in standard}
+    offset = prior.pymc_distribution(f"{name}_offset", **standard, **others, dims=dims or None)
+    value = inner.get("mu", 0.0) + inner["sigma"] * offset
+    if prior.transform is not None:
+        raw = pm.Deterministic(f"{name}_raw", value, dims=dims or None)
+        value = _function(prior.transform)(raw)
+    return pm.Deterministic(name, value, dims=dims or None)
+
+
+def _function(transform: str) -> Callable[[Any], Any]:
+    """Return the function that pymc-extras knows by the name of a transform."""
+    homes = (pt, pm.math)
+    found = (getattr(home, transform) for home in homes if hasattr(home, transform))
+    function: Callable[[Any], Any] = CUSTOM_TRANSFORMS.get(transform) or next(found)
+    return function
+
+
+def _create_in_widths(
+    name: str, prior: Prior, inner: Mapping[str, Any], width: Any, dims: Dims, start: Any
+) -> Any:
+    """Create a variable whose distribution is its prior, and which hands `width` to its transform.
+
+    PyMC gives a transform what the distribution is made from, and nothing else.
+    """
+
+    def base(*values: Any, **size: Any) -> Any:
+        return prior.pymc_distribution.dist(**dict(zip(inner, values, strict=True)), **size)
+
+    return pm.CustomDist(
+        name,
+        *inner.values(),
+        width,
+        dist=lambda *inputs: base(*inputs[:-2], size=inputs[-1]),
+        logp=lambda value, *values: pm.logp(base(*values[:-1]), value),
+        default_transform=InWidths(issubclass(prior.pymc_distribution, PositiveContinuous)),
+        dims=dims or None,
+        initval=start,
+    )

@@ -1,0 +1,86 @@
+"""Where the uncertainty of a forecast comes from."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from bayes_scaling.plots import _style
+
+# Parameters in blues, scatter of runs in oranges, the noise of a finite test in grey; stage 1
+# dark, stage 2 light.
+_COLOURS = {
+    "parameters": "#08457E",
+    "scatter": "#E69F00",
+    "stage-1 parameters": "#08457E",
+    "stage-1 residual": "#C25A00",
+    "stage-2 parameters": "#6BAED6",
+    "stage-1 × stage-2": "#CC79A7",
+    "stage-2 scatter": "#F3BC57",
+    "item noise": "#BDBDBD",
+}
+_DARK = {"parameters", "stage-1 parameters", "stage-1 residual"}
+# Narrower parts have no room for a number.
+_LEAST_LABELLED = 0.04
+
+
+def plot_error_budget(budget: xr.Dataset) -> Figure:
+    """Plot the share of a forecast's variance from each source.
+
+    Parameters
+    ----------
+    budget : xarray.Dataset
+        From :func:`bayes_scaling.fitting.error_budgets.error_budget`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A bar a future run, with the standard deviation of its forecast score beside it.
+    """
+    with _style.style():
+        figure, ax = plt.subplots(figsize=(8.8, 1.7 + 0.46 * budget.sizes["budget"]))
+        _draw(ax, budget)
+        names = [f"{budget.attrs[name]}" for name in ("benchmark", "metric", "mixture", "law")]
+        what = "{} ({}), {}: {}".format(*names)
+        figure.suptitle(
+            _style.literal(f"{what}\nshare of the variance of one run's score, by source"),
+            x=0.01, ha="left", size=10.5,
+        )  # fmt: skip
+        figure.legend(loc="outside lower left", ncols=3)
+    return figure
+
+
+def _draw(ax: Axes, budget: xr.Dataset) -> None:
+    places = np.arange(budget.sizes["budget"])
+    left = np.zeros(len(places))
+    for source in budget["source"].values:
+        share = budget["share"].sel(source=source).to_numpy()
+        bars = ax.barh(places, share, left=left, color=_COLOURS[source], label=source, height=0.72)
+        text = [f"{100 * s:.0f}" if s >= _LEAST_LABELLED else "" for s in share]
+        colour = "white" if source in _DARK else "black"
+        ax.bar_label(bars, text, label_type="center", color=colour, size=9)
+        left = left + share
+    for place, total in enumerate(budget["total"].to_numpy()):
+        ax.text(1.01, place, f"sd {100 * total**0.5:.2g} points", va="center")
+    ax.set_yticks(places, [_name(budget.isel(budget=place)) for place in places])
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1), xlabel="Share of the predictive variance")
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+
+
+def _name(run: xr.Dataset) -> str:
+    """Return a future run in words."""
+    if "flops" in run.coords:
+        exponent = int(np.floor(np.log10(float(run["flops"]))))
+        figure = f"{float(run['flops']) / 10.0**exponent:.3g}"
+        times = "" if figure == "1" else rf"{figure} \times "
+        name = rf"${times}10^{{{exponent}}}$ FLOPs"
+    else:
+        name = f"{float(run['params']):.3g} parameters"
+    return name + (f", k = {float(run['k']):g}" if "k" in run.coords else "")
