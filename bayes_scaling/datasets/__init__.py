@@ -54,6 +54,11 @@ def load_dataset(name: str = "krajewski2025", mixture: str | None = None) -> Run
     The figures were checked when they were embedded, so loading them does not warn. Many early
     scores of arc_challenge and some of other benchmarks are below chance, and some of
     exact-match and pass@k are exactly 0.
+
+    Examples
+    --------
+    >>> load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    Runs(54 runs, 54 scores of arc_easy; 1e+18 to 3.8e+22 FLOPs; mixture dclm)
     """
     if name not in _EMBEDDED:
         raise RunsError(f"no data set {name!r}. Available: {', '.join(_EMBEDDED)}")

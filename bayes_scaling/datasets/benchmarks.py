@@ -31,6 +31,11 @@ def known_benchmarks() -> pd.DataFrame:
         ``suite`` ("harness": names of lm-evaluation-harness; "gadre2024"; "olmo_ladder"),
         ``benchmark``, ``n_items`` (items of the test set, NaN where scores are no counts of
         items), ``chance`` (1/choices, 0 for exact match and generation), ``source``.
+
+    Examples
+    --------
+    >>> known_benchmarks().query("benchmark == 'piqa'")["chance"].unique().tolist()
+    [0.5]
     """
     return _table().copy()
 

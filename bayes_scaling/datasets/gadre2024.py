@@ -37,6 +37,12 @@ def load_gadre(folder: str | Path) -> Runs:
     ------
     RunsError
         If the folder holds neither layout, a file cannot be read, or the table is invalid.
+
+    Examples
+    --------
+    >>> load_gadre("no_such_folder")
+    Traceback (most recent call last):
+    bayes_scaling.errors.RunsError: no_such_folder: holds neither gadre2024_runs.csv nor ...
     """
     folder = Path(folder)
     if (folder / "gadre2024_runs.csv").is_file():

@@ -150,6 +150,15 @@ def load_krajewski_csv(
     RunsError
         If the file cannot be read, lacks a column, or holds an invalid table; rows are named by
         the line of the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "runs.csv"
+    >>> rows = ["tokens,tpr,benchmark,metric_type,score", "3.8e9,20,arc_easy,acc,0.412"]
+    >>> _ = file.write_text(chr(10).join(rows))
+    >>> load_krajewski_csv(file, "web").mixtures
+    ('web',)
     """
     table = read_csv(path)
     needed = ("tokens", "benchmark", "metric_type", "score", "tpr")

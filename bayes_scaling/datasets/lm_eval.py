@@ -55,6 +55,17 @@ def load_lm_eval(
     -----
     RunsWarning
         If tasks were left out because their chance level is unknown.
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "results.json"
+    >>> scores = {"arc_easy": {"acc,none": 0.5, "acc_stderr,none": 0.01}}
+    >>> counts = {"arc_easy": {"original": 2376, "effective": 2376}}
+    >>> _ = file.write_text(json.dumps({"results": scores, "n-samples": counts}))
+    >>> table = pd.DataFrame({"run": ["small"], "params": [190e6], "tokens": [3.8e9]})
+    >>> load_lm_eval({"small": file}, table).table["score"].item()
+    0.5
     """
     table = read_csv(runs) if isinstance(runs, str | Path) else runs
     if "run" not in table.columns:

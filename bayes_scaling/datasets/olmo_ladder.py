@@ -60,6 +60,16 @@ def load_olmo_ladder(path: str | Path) -> Runs:
     ------
     RunsError
         If nothing of either layout is found, a file cannot be read, or the table is invalid.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "ladder.csv"
+    >>> names = "run,params,tokens,flops,c4_loss,task,metric,n_items,accuracy,task_bpb"
+    >>> row = "190M-1xC,190e6,3.8e9,5.6e18,3.2,arc_easy_test,acc,2376,0.5,1.1"
+    >>> _ = file.write_text(names + chr(10) + row)
+    >>> load_olmo_ladder(file).losses
+    ('loss_c4',)
     """
     path = Path(path)
     return _from_folder(path) if path.is_dir() else _from_table(path)

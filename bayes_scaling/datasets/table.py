@@ -72,7 +72,30 @@ def load_parquet(
 ) -> Runs:
     """Load a Parquet file of runs and scores.
 
-    Parameters and errors as for `load_csv`; rows are counted from 0.
+    Parameters
+    ----------
+    path : path
+        A Parquet file; its rows are counted from 0 in messages.
+    columns, covariates, **defaults
+        As for `load_csv`.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    RunsError
+        As for `load_csv`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "runs.parquet"
+    >>> table = {"run": ["small"], "flops": [4e18], "benchmark": ["arc_easy"], "score": [0.4]}
+    >>> pd.DataFrame(table).to_parquet(file)
+    >>> load_parquet(file, metric="acc").metrics
+    ('acc',)
     """
     return _load(read_parquet(path), str(path), columns, covariates, defaults)
 
@@ -136,6 +159,11 @@ def check_file(
     Check
         It never raises for what is in the file: a file that cannot be read is an error of kind
         "file". Rows are named by the line of a CSV file, or counted from 0 in Parquet.
+
+    Examples
+    --------
+    >>> [problem.kind for problem in check_file("no_such_file.csv").errors]
+    ['file']
     """
     path = Path(path)
     try:

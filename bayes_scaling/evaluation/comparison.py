@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import arviz as az
 import numpy as np
@@ -45,6 +45,13 @@ def loo(fit: Fit, *, refit: bool = True) -> Any:
     References
     ----------
     Vehtari, Gelman and Gabry 2017 (arXiv:1507.04544).
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset, loo
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> int(loo(fit_runs(runs.below(6e21))).n_data_points)
+    46
     """
     target = predictive_density(fit, fit.observations)
     tree = xr.DataTree.from_dict(
@@ -83,7 +90,9 @@ class _Refitter(az.SamplingWrapper):
         lost = table["run"].isin(seen["run"].to_numpy()[out])
         if "k" in seen:
             lost &= table["k"].isin(seen["k"].to_numpy()[out])
-        return Runs.from_frame(table[~lost]), seen.isel(row=np.flatnonzero(out))
+        return Runs.from_frame(table[~lost], covariates=self.fit.runs.covariates), seen.isel(
+            row=np.flatnonzero(out)
+        )
 
     def sample(self, modified_observed_data: Runs) -> Fit:
         """Fit the remaining runs."""
@@ -91,6 +100,7 @@ class _Refitter(az.SamplingWrapper):
         return fit_runs(
             modified_observed_data,
             self.fit.model,
+            sampler=cast(Any, self.fit.sampler),
             draws=sizes["draw"],
             chains=sizes["chain"],
             seed=self.fit.seed,

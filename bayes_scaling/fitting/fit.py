@@ -304,7 +304,7 @@ class Fit:
         >>> import arviz as az
         >>> from bayes_scaling import fit_runs, load_dataset
         >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
-        >>> az.loo(fit_runs(runs.below(6e21)).to_arviz()).n_data_points
+        >>> int(az.loo(fit_runs(runs.below(6e21)).to_arviz()).n_data_points)
         46
         """
         return build_tree(self)

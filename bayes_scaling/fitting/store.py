@@ -31,6 +31,16 @@ class FitStore:
     made_by : str
         Version of the package that fits are filed under, by default the installed one, so that
         another version makes its own.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from bayes_scaling import FitStore, load_dataset, load_model
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> store = FitStore(Path(tempfile.mkdtemp()))
+    >>> fit = store.fit(runs, load_model("power_law"), draws=500)
+    >>> len(list(store.folder.glob("*.nc")))
+    1
     """
 
     folder: Path | None

@@ -31,6 +31,11 @@ class Input:
     centred : bool
         Whether its mean over the fitted runs (of its logarithm, if that is what enters) is
         taken off.
+
+    Examples
+    --------
+    >>> Input("code_share", log=False)
+    Input(name='code_share', log=False, centred=True)
     """
 
     name: str
@@ -65,6 +70,16 @@ class Parameter:
     shown_as : str
         Constant of the law that figures show in its place, such as the ceiling for its
         logarithm.
+
+    Raises
+    ------
+    ModelError
+        If it has an upper bound and a width.
+
+    Examples
+    --------
+    >>> Parameter("steepness", "steepness in log C", "", start=0.3).shape
+    ()
     """
 
     name: str
@@ -100,6 +115,11 @@ class Constant:
         What it is, in words.
     unit : str
         Unit; empty for a pure number.
+
+    Examples
+    --------
+    >>> Constant("alpha", "exponent of the law").unit
+    ''
     """
 
     name: str
@@ -258,6 +278,12 @@ class TwoStageLaw(ScalingLaw):
     ----------
     loss_parameters : tuple of Parameter
         Those of `parameters` that only the first stage reads; LOSS_SCATTER is one of them.
+
+    Examples
+    --------
+    >>> from bayes_scaling import get_law
+    >>> [p.name for p in get_law("two_stage_linear").loss_parameters]
+    ['loss_level', 'loss_exponent', 'loss_scatter']
     """
 
     loss_parameters: ClassVar[tuple[Parameter, ...]]

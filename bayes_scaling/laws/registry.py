@@ -27,7 +27,13 @@ def _folders() -> list[str]:
 
 
 def available_laws() -> list[str]:
-    """Return the names of all laws, shipped and registered, sorted."""
+    """Return the names of all laws, shipped and registered, sorted.
+
+    Examples
+    --------
+    >>> "power_law" in available_laws()
+    True
+    """
     return sorted({*shipped_laws(), *_registered})
 
 

@@ -160,7 +160,13 @@ class ScalingModel:
         floor: Floor | None = None,
         loss: str | None = None,
     ) -> Self:
-        """Return the model with another likelihood, treatment of the floor, or proxy loss."""
+        """Return the model with another likelihood, treatment of the floor, or proxy loss.
+
+        Parameters
+        ----------
+        likelihood, floor, loss : str, optional
+            As of :class:`ScalingModel`; what is left out stays as it is.
+        """
         return replace(
             self,
             likelihood_name=likelihood or self.likelihood_name,

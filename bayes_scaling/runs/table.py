@@ -53,6 +53,14 @@ class Runs:
         unknown). All numbers are float64.
     notes : tuple of str
         What was left out or changed on the way in, with counts.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"run": ["a", "b"], "params": ["100M", "1B"], "score": [0.3, 0.5]})
+    >>> table = table.assign(tokens=["2B", "20B"], benchmark="quiz", metric="acc", chance=0.25)
+    >>> runs = Runs.from_frame(table)
+    >>> runs.below(1e19).table["flops"].tolist()
+    [1.2e+18]
     """
 
     __slots__ = ("_notes", "_table")

@@ -1,0 +1,57 @@
+"""Every public name says what it takes, and shows it in an example that runs."""
+
+import doctest
+import importlib
+import inspect
+import warnings
+from pathlib import Path
+
+import pytest
+
+import bayes_scaling
+
+PACKAGE = Path(bayes_scaling.__file__).parent
+NEEDLESS = {"BayesScalingError", "ConvergenceWarning", "ModelError", "RunsError", "RunsWarning"}
+NEEDLESS |= {"SamplerWarning", "__version__"}
+# Objects that functions return: their examples are those of the functions.
+RETURNED = {"Backtest", "Comparison"}
+
+
+def modules():
+    names = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        if ">>>" in path.read_text(encoding="utf-8"):
+            names.append(".".join(part for part in parts if part != "__init__"))
+    return names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", modules())
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(bayes_scaling.__all__) - NEEDLESS - RETURNED))
+def test_public_names_have_an_example(name):
+    assert ">>>" in inspect.getdoc(getattr(bayes_scaling, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(bayes_scaling.__all__) - NEEDLESS - RETURNED))
+def test_public_functions_name_every_argument(name):
+    thing = getattr(bayes_scaling, name)
+    text = inspect.getdoc(thing)
+    arguments = [
+        argument
+        for argument in inspect.signature(thing).parameters
+        if argument not in ("self", "args", "kwargs") and not argument.startswith("_")
+    ]
+    missing = [argument for argument in arguments if argument not in text]
+    assert missing == []
