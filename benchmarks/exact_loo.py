@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayes_scaling.datasets import load_dataset
-from bayes_scaling.evaluation.comparison import loo, predictive_density
+from bayes_scaling.evaluation.comparison import loo
+from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit, fit_runs
 from bayes_scaling.runs import Runs
 

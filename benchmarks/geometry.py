@@ -9,10 +9,9 @@ import json
 import warnings
 from collections.abc import Iterator
 
-from bayes_scaling.inference.sampling import sample_posterior
-
 from bayes_scaling.datasets import load_dataset
 from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.inference.samplers import sample
 from bayes_scaling.modelling.model import load_model
 from bayes_scaling.runs import Runs
 
@@ -53,11 +52,11 @@ def main() -> None:
             continue
         key = next(iter(runs.series()))[0]
         try:
-            model, observations = load_model(law).prepare(runs.below(options.below))
+            bound = load_model(law).on(runs.below(options.below))
         except BayesScalingError as error:
             print(f"{law:26s} {key}: not fitted: {error}", flush=True)
             continue
-        found = sample_posterior(model, observations)[2]
+        found = sample(bound).diagnostics
         results.append(found)
         verdict = "; ".join(found.problems()) or "ok"
         print(

@@ -50,7 +50,7 @@ def simulated(n_series: int) -> Any:
 
 def measure(n_series: int) -> dict[str, float]:
     """Fit so many series in this process."""
-    from bayes_scaling.study import Study
+    from bayes_scaling import Study
 
     runs = simulated(n_series)
     start = time.perf_counter()

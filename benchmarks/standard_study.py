@@ -2,9 +2,11 @@
 
 `bayes-scaling study` is timed from the command to its end, imports and all.
 
-Run: uv run python benchmarks/standard_study.py [--workers N] [--plain N]
+Run: uv run python benchmarks/standard_study.py [--workers N] [--plain N] [--against COMMAND]
 The plain loop builds each model anew and calls pm.sample with its defaults (4 x 1000 draws); it
-is measured on one fit a law, imports apart, and scaled to all fits. Prints one JSON line last.
+is measured on one fit a law, imports apart, and scaled to all fits. With --against, the program
+`bayes-scaling` of another version runs the same study in turn with this one, --rounds times each,
+and there is no plain loop. Prints one JSON line last.
 """
 
 import argparse
@@ -53,14 +55,13 @@ def standard_runs() -> Any:
     return Runs.from_frame(pd.concat(kept, ignore_index=True))
 
 
-def ours(workers: int) -> dict[str, Any]:
+def study(workers: int, command: Path) -> dict[str, Any]:
     """Run the study as its users do, by the command; the time is of the whole of it."""
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study.toml")
         file.write_text(STUDY.format(models=json.dumps(LAWS)), encoding="utf-8")
-        command = Path(sys.executable).with_name("bayes-scaling")
         start = time.perf_counter()
         subprocess.run(
             [command, "study", file, "--out", folder, "--workers", str(workers)], check=True
@@ -96,14 +97,14 @@ def plain(fits: int) -> dict[str, Any]:
     seconds, ess, divergences = [], [], 0
     for i in range(fits):
         start = time.perf_counter()
-        settled, seen = load_model(LAWS[i % len(LAWS)]).prepare(series[(5 * i) % len(series)])
-        with settled.build(seen):
+        bound = load_model(LAWS[i % len(LAWS)]).on(series[(5 * i) % len(series)])
+        with bound.pymc:
             tree = pm.sample(draws=1000, tune=1000, chains=4, random_seed=i, progressbar=False)
         least = az.ess(tree["posterior"].dataset).to_array().min()
         seconds.append(time.perf_counter() - start)
         ess.append(float(least))
         divergences += int(tree["sample_stats"]["diverging"].sum())
-        print(f"plain {settled.law_name}: {seconds[-1]:.1f} s, ESS {ess[-1]:.0f}", flush=True)
+        print(f"plain {bound.model.law_name}: {seconds[-1]:.1f} s, ESS {ess[-1]:.0f}", flush=True)
     return {
         "seconds": sum(seconds) / fits,
         "ess": sum(ess) / fits,
@@ -128,41 +129,65 @@ def plain_in_new_process(fits: int) -> dict[str, Any]:
     return json.loads(line) | {"wall": time.perf_counter() - start}
 
 
+def in_turn(command: Path, other: Path, workers: int, rounds: int) -> dict[str, Any]:
+    """Run the study by two versions in turn; the first of each warms caches and is left out."""
+    found: dict[str, list[dict[str, Any]]] = {"this": [], "other": []}
+    for _ in range(rounds + 1):
+        for name, program in (("other", other), ("this", command)):
+            found[name].append(study(workers, program))
+            seconds = found[name][-1]["wall"]
+            print(f"{name}: {seconds:.1f} s", flush=True)
+    keys = ("wall", "seconds_per_further_fit", "seconds_per_first_fit", "not_converged")
+    table = {
+        f"{name}_{key}": [round(run[key], 3) for run in runs[1:]]
+        for name, runs in found.items()
+        for key in keys
+    }
+    walls = {name: min(run["wall"] for run in runs[1:]) for name, runs in found.items()}
+    return table | {"this_over_other": round(walls["this"] / walls["other"], 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plain", type=int, default=len(LAWS), help="fits of the plain loop")
     parser.add_argument("--only-plain", action="store_true", help="the plain loop, in here")
+    parser.add_argument("--against", type=Path, help="bayes-scaling of another version")
+    parser.add_argument("--rounds", type=int, default=2, help="of both versions in turn")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.only_plain:
         print(json.dumps(plain(options.plain)))
         return
-    study = ours(options.workers)
+    command = Path(sys.executable).with_name("bayes-scaling")
+    if options.against:
+        print(json.dumps(in_turn(command, options.against, options.workers, options.rounds)))
+        return
+    made = study(options.workers, command)
     loop = plain_in_new_process(options.plain)
     # What the plain process spent outside its fits: Python, imports, reading the runs.
     overhead = loop["wall"] - loop["seconds"] * loop["fits"]
-    loop_wall = overhead + loop["seconds"] * study["fits"]
+    loop_wall = overhead + loop["seconds"] * made["fits"]
     print(
         json.dumps(
             {
-                "ratio": round(loop_wall / study["wall"], 1),
-                "seconds_per_further_fit": round(study["seconds_per_further_fit"], 3),
-                "min_ess_bulk": study["min_ess_bulk"],
-                "divergences": study["divergences"],
-                "fits": study["fits"],
-                "not_converged": study["not_converged"],
-                "programs": study["programs"],
-                "seconds_per_first_fit": round(study["seconds_per_first_fit"], 1),
-                "seconds": round(study["wall"], 1),
+                "ratio": round(loop_wall / made["wall"], 1),
+                "seconds_per_further_fit": round(made["seconds_per_further_fit"], 3),
+                "min_ess_bulk": made["min_ess_bulk"],
+                "divergences": made["divergences"],
+                "fits": made["fits"],
+                "not_converged": made["not_converged"],
+                "programs": made["programs"],
+                "seconds_per_first_fit": round(made["seconds_per_first_fit"], 1),
+                "seconds": round(made["wall"], 1),
                 "plain_seconds": round(loop_wall, 1),
                 "plain_seconds_per_fit": round(loop["seconds"], 1),
                 "plain_fits_measured": loop["fits"],
                 "plain_divergences": loop["divergences"],
-                "ess_per_second": round(study["sum_ess_bulk"] / study["wall"], 1),
+                "ess_per_second": round(made["sum_ess_bulk"] / made["wall"], 1),
                 "plain_ess_per_second": round(loop["ess"] / loop["seconds"], 1),
                 "ess_per_second_a_further_fit": round(
-                    study["sum_ess_bulk"] / study["fits"] / study["seconds_per_further_fit"], 1
+                    made["sum_ess_bulk"] / made["fits"] / made["seconds_per_further_fit"], 1
                 ),
             }
         )

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
 
 import bayes_scaling
@@ -30,6 +31,7 @@ def modules():
 @pytest.mark.parametrize("name", modules())
 def test_examples_run(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    mpl.use("agg")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
@@ -41,6 +43,14 @@ def test_examples_run(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", sorted(set(bayes_scaling.__all__) - NEEDLESS - RETURNED))
 def test_public_names_have_an_example(name):
     assert ">>>" in inspect.getdoc(getattr(bayes_scaling, name))
+
+
+@pytest.mark.slow
+def test_figures_have_an_example():
+    from bayes_scaling import plots
+
+    for name in plots.__all__:
+        assert ">>>" in inspect.getdoc(getattr(plots, name)), name
 
 
 @pytest.mark.slow

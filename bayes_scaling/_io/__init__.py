@@ -1,1 +1,1 @@
-"""Files and folders: nothing of scaling laws is in here."""
+"""Files and folders; nothing here depends on scaling laws."""

@@ -16,9 +16,9 @@ _ABANDONED_SECONDS = 3600.0
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write, and put that file in the place of `path` if the block succeeds.
+    """Yield a path to write to, and move that file to `path` if the block succeeds.
 
-    The name is no other writer's, so that two processes may write the same file at one time.
+    The name is unique, so that two processes may write the same file at the same time.
     """
     part = path.with_name(f"{path.name}.{uuid4().hex}{_ENDING}")
     try:
@@ -37,7 +37,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Remove what writers that were killed have left half-written in a folder."""
+    """Remove half-written files that killed writers have left in a folder."""
     for part in folder.glob(f"*{_ENDING}"):
         try:
             if time.time() - part.stat().st_mtime > _ABANDONED_SECONDS:

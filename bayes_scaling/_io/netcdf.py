@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayes_scaling._io.atomic import replacing
 
-# The NetCDF library crashes where two threads use it, on different files too.
+# The NetCDF library crashes if two threads use it at one time, even on different files.
 _library = threading.Lock()
 
 
@@ -25,7 +25,7 @@ def read_tree(path: str | Path) -> xr.DataTree:
     Raises
     ------
     OSError, KeyError, ValueError
-        If the file is not there or not one of `write_tree`.
+        If the file is missing, or was not written by `write_tree`.
     """
     with _library, xr.open_datatree(path, engine="netcdf4") as tree:
         return tree.load()

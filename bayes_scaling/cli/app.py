@@ -1,6 +1,6 @@
 """The program `bayes-scaling`: its commands, one file each.
 
-PyMC and all that is slow to import is imported inside commands only.
+PyMC and all else that is slow to import are imported inside commands only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bayes_scaling.cli.comparisons import run_compare
 from bayes_scaling.cli.forecasts import run_forecast
 from bayes_scaling.cli.studies import run_study
 
-# Plain help: without bytecode caches, Rich's alone would take longer than half a second.
+# Plain help: without bytecode caches, Rich's help alone takes more than half a second.
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,

@@ -19,7 +19,7 @@ from bayes_scaling.evaluation.comparison import compare
 from bayes_scaling.evaluation.shown import Shown
 from bayes_scaling.evaluation.splits import ComparisonPlan
 
-# Fourteen forecasts side by side do not fit the 80 columns that a pipe is taken to have.
+# Fourteen forecasts side by side do not fit the 80 columns that Rich assumes for a pipe.
 _WIDTH = 180
 
 
@@ -38,7 +38,7 @@ def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]
 
 
 def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
-    """Return the figures by file name, without those that there are too few fits for."""
+    """Return the figures by file name; those that need more fits are left out."""
     import matplotlib.pyplot as plt
 
     from bayes_scaling.plots import (
@@ -86,7 +86,7 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
     if published:
         console.print(
             "Published: the same point fits of this split in Krajewski et al. 2025 "
-            "(arXiv:2512.08894), whose treatment of runs near chance we know in part."
+            "(arXiv:2512.08894). We know only in part how it treats runs near chance."
         )
     cells = result.by_benchmark()
     for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
@@ -99,7 +99,7 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
 
 
 def _published(plan: ComparisonPlan) -> Mapping[str, Mapping[str, float]]:
-    """Return the paper's errors by point fit, where the split is the one of its table."""
+    """Return the paper's errors by point fit, if the split is the one of its table."""
     return PUBLISHED_ERRORS if is_published_split(plan.runs, plan.cutoff) else {}
 
 

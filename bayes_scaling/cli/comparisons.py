@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def run_compare(
     runs: Annotated[
-        Path | None, typer.Argument(help="CSV file of runs; the embedded figures if absent.")
+        Path | None, typer.Argument(help="CSV file of runs; by default the embedded figures.")
     ] = None,
     mixture: Annotated[
         str | None, typer.Option(help="Training mixture. Embedded data: dclm.")
@@ -34,7 +34,7 @@ def run_compare(
         list[str] | None,
         typer.Option(
             help="A ready model or a TOML file; may be repeated. By default eight laws, and one "
-            "in parameters and tokens where the ratio of these varies."
+            "in parameters and tokens if their ratio varies."
         ),
     ] = None,
     loss: Loss = None,
@@ -42,7 +42,7 @@ def run_compare(
         float | None,
         typer.Option(
             help="Fit runs of at most this budget in FLOPs. Embedded dclm: 6e21; else a sixth of "
-            "the largest."
+            "the largest budget."
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("compare"),
@@ -54,8 +54,9 @@ def run_compare(
 ) -> None:
     """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
 
-    Writes compare.csv (a row a model), compare_by_benchmark.csv, compare_scores.csv and figures
-    to the folder of --out. Finished fits are kept there: interrupted, it goes on from them.
+    Writes compare.csv (one row per model), compare_by_benchmark.csv, compare_scores.csv and
+    figures to the folder of --out. Finished fits are kept there, so that an interrupted command
+    can be run again and continues from them.
     """
     from bayes_scaling.cli import terminal
 

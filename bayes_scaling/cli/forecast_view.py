@@ -126,7 +126,7 @@ def _score_table(fit: Fit, table: pd.DataFrame) -> Table:
 
 
 def _place(row: dict[Hashable, Any]) -> str:
-    """Return the narrowest interval that the observed score is inside of."""
+    """Return the narrowest interval that contains the observed score."""
     if math.isnan(row["observed"]):
         return ""
     if row["q25"] <= row["observed"] <= row["q75"]:

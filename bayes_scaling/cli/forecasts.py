@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run_forecast(
     runs: Annotated[
-        Path | None, typer.Argument(help="CSV file of runs; the embedded figures if absent.")
+        Path | None, typer.Argument(help="CSV file of runs; by default the embedded figures.")
     ] = None,
     benchmark: Annotated[str | None, typer.Option(help="Embedded data: arc_easy.")] = None,
     metric: Annotated[
@@ -41,8 +41,8 @@ def run_forecast(
         str | None,
         typer.Option(
             metavar="free|fixed|filter",
-            help="What a run that has learnt nothing scores: a parameter; the chance level; the "
-            "chance level, leaving out runs within 5 points of it.",
+            help="Score of a run that has learnt nothing. free: a parameter; fixed: the chance "
+            "level; filter: the chance level, without the runs within 5 points of it or below.",
         ),
     ] = None,
     likelihood: Annotated[
@@ -83,7 +83,7 @@ def run_forecast(
             from bayes_scaling.fitting.splits import split_series
         chosen = _choose_model(law, model, floor, likelihood, loss)
         embedded = runs is None
-        # Of the embedded runs, what the paper's table is of.
+        # For the embedded runs, the split of the paper's table.
         usual = (PUBLISHED_CUTOFF, PUBLISHED_RATIO) if embedded else (inf, None)
         cutoff = usual[0] if fit_below is None else fit_below
         ratio = usual[1] if tokens_per_param is None else tokens_per_param
@@ -101,7 +101,7 @@ def run_forecast(
             at=at or [],
             tokens_per_param=ratio,
         )
-        chosen.on(split.fitted)  # the model says best what it misses in the runs
+        chosen.on(split.fitted)  # fails early, with the model's own message on what is missing
         out.mkdir(parents=True, exist_ok=True)
         with terminal.status(f"Compiling {chosen.law_name} (once on a machine) and sampling"):
             fit = fit_runs(

@@ -16,15 +16,15 @@ def run_study(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the study.")] = Path("study"),
     resume: Annotated[
-        Path | None, typer.Option(help="Folder of a study to go on with, in place of a file.")
+        Path | None, typer.Option(help="Folder of a study to continue, in place of a file.")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Fits that run at one time.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Fit many models to many series up to many cut-offs, as one job.
 
-    Fits are kept in the folder as they finish, with index.csv, a row a fit: interrupted, the
-    study goes on from them. The exit code is 2 if nothing could be fitted.
+    Finished fits are kept in the folder, with index.csv (one row per fit). An interrupted study
+    continues from them when it is run again. The exit code is 2 if nothing could be fitted.
     """
     from bayes_scaling.cli import terminal
 

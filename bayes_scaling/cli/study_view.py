@@ -27,7 +27,7 @@ def to_json(study: Study, index: pd.DataFrame) -> dict[str, Any]:
 
 
 def show(study: Study, index: pd.DataFrame) -> None:
-    """Print for a person what has become of a study."""
+    """Print the outcome of a study for a person."""
     console = Console(highlight=False)
     table = plain_table()
     table.add_column("model", no_wrap=True)

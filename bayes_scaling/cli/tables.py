@@ -1,4 +1,4 @@
-"""Tables as commands give them: in the house style to people, as JSON to programs."""
+"""Tables as commands give them: in one style for people, as JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def plain_table() -> Table:
 
 
 def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a table as JSON can hold them."""
+    """Return the rows of a table in a form that JSON can hold."""
     return [
         {str(name): plain(value) for name, value in row.items()} for row in table.to_dict("records")
     ]
 
 
 def plain(value: Any) -> Any:
-    """Return what JSON can hold: no NaN and no infinity."""
+    """Return a value that JSON can hold: None for NaN and infinity."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

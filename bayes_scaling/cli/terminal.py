@@ -27,8 +27,8 @@ _stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 def reporting() -> Iterator[None]:
     """Turn the package's errors into a red line and exit code 2, its warnings into lines.
 
-    An error of the operating system, such as a folder that cannot be written, is shown alike,
-    and so is Ctrl-C, with what there is to say of it.
+    An error of the operating system, such as a folder that cannot be written, is shown in the
+    same way. So is Ctrl-C, with its message and its own exit code.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +56,7 @@ def status(text: str) -> Iterator[None]:
 
 @contextmanager
 def tell_steps() -> Iterator[Callable[[str], None]]:
-    """Show a spinner with what is under way and how many steps there have been."""
+    """Show a spinner with the current step and its number."""
     with _stderr.status("Fitting") as shown:
         steps = 0
 

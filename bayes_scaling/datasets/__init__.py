@@ -1,4 +1,4 @@
-"""Loaders of runs, one file a source, and the figures that travel with the package."""
+"""Loaders of runs, one file per source, and the figures that ship with the package."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ _EMBEDDED: dict[str, Callable[[str | None], Runs]] = {"krajewski2025": load_kraj
 
 
 def load_dataset(name: str = "krajewski2025", mixture: str | None = None) -> Runs:
-    """Load figures that travel with the package.
+    """Load figures that ship with the package.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def load_dataset(name: str = "krajewski2025", mixture: str | None = None) -> Run
         "krajewski2025": figures released with Krajewski et al. 2025, arXiv:2512.08894. See
         data/README.md for source, units and how they were checked.
     mixture : str, optional
-        "dclm" (148 runs at 10 to 160 tokens a parameter) or "c4" (44 runs at about 20); both
-        if absent.
+        "dclm" (148 runs at 10 to 160 tokens per parameter) or "c4" (44 runs at about 20); both
+        by default.
 
     Returns
     -------

@@ -23,14 +23,14 @@ def _table() -> pd.DataFrame:
 
 
 def known_benchmarks() -> pd.DataFrame:
-    """Return what is known of benchmarks, one row a suite × benchmark.
+    """Return what is known of benchmarks, one row per suite × benchmark.
 
     Returns
     -------
     DataFrame
         ``suite`` ("harness": names of lm-evaluation-harness; "gadre2024"; "olmo_ladder"),
-        ``benchmark``, ``n_items`` (items of the test set, NaN where scores are no counts of
-        items), ``chance`` (1/choices, 0 for exact match and generation), ``source``.
+        ``benchmark``, ``n_items`` (items of the test set, NaN where scores are not counts
+        of items), ``chance`` (1/choices, 0 for exact match and generation), ``source``.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def fill_known(
     table : DataFrame
         A raw table with columns ``benchmark`` and ``metric``; others may be missing.
     chance : mapping of str to float, optional
-        Chance levels of benchmarks that are not known, or known otherwise.
+        Chance levels of unknown benchmarks, or to use instead of the known ones.
     suite : str, optional
         Suite of `known_benchmarks` that the names are from; without one, only what all suites
         agree on is used.

@@ -11,7 +11,7 @@ from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
 
 _METRIC = "acc"
-# Their scores are no whole counts of their items, so no counts can be had from them.
+# Their scores are not whole counts of items, so their item counts cannot be used.
 _MEANS = ("bbq", "jeopardy", "mmlu", "mmlu_zeroshot")
 
 
@@ -30,8 +30,8 @@ def load_gadre(folder: str | Path) -> Runs:
     Runs
         Mixtures ``c4_original``, ``rpj`` and ``rw_original``; metric ``acc``; validation losses
         ``loss_openlm``, ``loss_c4_val``, ``loss_paloma_*`` and ``loss_de-en`` (nats per token).
-        Scores of mmlu, mmlu_zeroshot, bbq and jeopardy are means over categories, no whole
-        counts, so that their ``n_items`` is left empty.
+        Scores of mmlu, mmlu_zeroshot, bbq and jeopardy are means over categories, not whole
+        counts, so their ``n_items`` is left empty.
 
     Raises
     ------

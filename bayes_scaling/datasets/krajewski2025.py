@@ -18,7 +18,7 @@ _MIXTURES = ("dclm", "c4")
 _METRICS = ("acc", "acc_norm", "exact_match")
 _TASK_LOSS = "nll"
 
-# The twelve of the paper's tables, with the metric that every study here uses of each.
+# The twelve benchmarks of the paper's tables, with the metric that every study here uses.
 STANDARD_BENCHMARKS = {
     "arc_challenge": "acc_norm",
     "arc_easy": "acc",
@@ -34,13 +34,13 @@ STANDARD_BENCHMARKS = {
     "lbpp": "pass@1",
 }
 
-# The published split of the DCLM runs: fitted at or below, held out above, at this many tokens a
-# parameter.
+# The published split of the DCLM runs: fitted at or below this budget, held out above it, at this
+# many tokens per parameter.
 PUBLISHED_CUTOFF = 6e21
 PUBLISHED_RATIO = 20.0
 
 # Mean errors over these twelve as the paper gives them: fits of C <= 6e21 FLOPs at 20 tokens a
-# parameter, forecasts of the DCLM runs above. Keys are our names of the same point fits.
+# parameter, forecasts of the larger DCLM runs. Keys are our names of the same point fits.
 PUBLISHED_ERRORS = {
     "least_squares_direct": {"mre": 0.0196, "mae": 0.015},
     "least_squares_broken": {"mre": 0.0271, "mae": 0.020},
@@ -87,7 +87,7 @@ def standard_runs(
     runs = load_krajewski2025(mixture).select(tokens_per_param=tokens_per_param)
     unknown = [b for b in benchmarks if b not in STANDARD_BENCHMARKS]
     if unknown:
-        runs.select(benchmark=unknown)  # says what there is, if it is not there at all
+        runs.select(benchmark=unknown)  # raises an error with all names if one is not there
     chosen = {b: STANDARD_BENCHMARKS.get(b) for b in benchmarks} or STANDARD_BENCHMARKS
     return Runs.concat([runs.select(benchmark=b, metric=m) for b, m in chosen.items()])
 
@@ -103,7 +103,7 @@ def _load(mixture: str) -> Runs:
     scores = pd.read_csv(folder / f"krajewski2025_{mixture}_scores.csv")
     table = _with_task_loss(scores.rename(columns={"value": "score"}))
     table = table.merge(runs.drop(columns="source_row"), on="run", validate="many_to_one")
-    # The embedded figures are known to be sound; what would be warned of is in data/README.md.
+    # The embedded figures are known to be sound; data/README.md lists what would cause warnings.
     found = examine(table.assign(mixture=mixture))
     return Runs._of(found.table, found.notes)
 
@@ -130,11 +130,11 @@ def load_krajewski_csv(
     ----------
     path : path
         Columns ``tokens``, ``benchmark``, ``metric_type``, ``score``, ``tpr`` (tokens per
-        parameter) and, if there, ``flops``, ``params`` and ``loss_*``. One row a run × benchmark
-        × metric. Runs have no names: rows that agree in tokens, tpr, flops and params are of one
-        run, and runs are numbered in the order of the file.
+        parameter) and, if there, ``flops``, ``params`` and ``loss_*``. One row per run ×
+        benchmark × metric. Runs have no names: rows that agree in tokens, tpr, flops and params
+        are of one run, and runs are numbered in the order of the file.
     mixture : str
-        Name of the training mixture, which the file does not tell.
+        Name of the training mixture, which the file does not give.
     chance : mapping of str to float, optional
         Chance levels of benchmarks that are not in `known_benchmarks`.
 
@@ -143,7 +143,7 @@ def load_krajewski_csv(
     Runs
         Metrics acc, acc_norm, exact_match and pass@k; nll becomes ``task_loss``. Left out, with
         a note: rows listed twice, other metrics, benchmarks of unknown chance level, and
-        pass@k of evaluations with one sample a problem.
+        pass@k of evaluations with one sample per problem.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Results of lm-evaluation-harness (v0.4 JSON), with a table of the runs they are of."""
+"""Results of lm-evaluation-harness (v0.4 JSON), with a table of their runs."""
 
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from bayes_scaling.errors import PACKAGE, RunsError, RunsWarning
 from bayes_scaling.runs import Runs
 from bayes_scaling.runs.quantities import short_list, split_pass_at_k
 
-# Shares of right answers. Other metrics (perplexity, f1, bleu) are no score in [0, 1] of items.
+# Shares of right answers. Other metrics (perplexity, f1, bleu) are not shares of items.
 _METRICS = ("acc", "acc_norm", "exact_match", "em")
 _CHANCE_BY_OUTPUT = {"generate_until": 0.0, "loglikelihood": 0.0}
 
@@ -28,14 +28,14 @@ def load_lm_eval(
     Parameters
     ----------
     results : path or mapping of str to path
-        Run → results file; or a folder, whose ``results*.json`` files (at any depth) are matched
-        to runs by the model's name in the file, the names of the folders that hold it, or the
-        file's own name; or one such file.
+        Run → results file; or one results file; or a folder with ``results*.json`` files at any
+        depth. Files are matched to runs by the model's name in the file, the names of the folders
+        that hold it, or the file's own name.
     runs : path or DataFrame
-        A table (CSV) with one row a run: ``run``; ``flops``, or ``params`` and ``tokens``; and,
+        A table (CSV) with one row per run: ``run``; ``flops``, or ``params`` and ``tokens``; and,
         if known, ``mixture``, ``tokens_per_param`` and ``loss_*``.
     chance : mapping of str to float, optional
-        Chance levels of tasks that are neither in `known_benchmarks` nor told by the results
+        Chance levels of tasks that are neither in `known_benchmarks` nor given by the results
         file (a list of choices, or a generation task).
 
     Returns
@@ -76,7 +76,7 @@ def load_lm_eval(
     reader = _Reader(known_values("chance", "harness") | dict(chance or {}))
     scores = [row for run, path in files for row in reader.rows(run, path)]
     if not scores:
-        raise RunsError(f"{results}: holds no accuracy, exact match or pass@k of a known chance")
+        raise RunsError(f"{results}: holds no accuracy, exact match or pass@k with a known chance")
     places = [row.pop("place") for row in scores]
     merged = pd.DataFrame(scores).merge(table, on="run", how="left", suffixes=("", "_of_run"))
     return Runs.from_frame(merged.set_axis(places), source="lm-eval results", notes=reader.notes())
@@ -128,7 +128,7 @@ def _model_names(content: Any) -> Iterator[str]:
 
 
 class _Reader:
-    """Reads results files into rows and keeps account of what was left out."""
+    """Reads results files into rows, and records what was left out."""
 
     def __init__(self, chance: Mapping[str, float]) -> None:
         self._chance = chance
@@ -186,7 +186,7 @@ class _Reader:
         notes = []
         if self._metrics:
             notes.append(
-                f"left out metrics that are no share of items: {short_list(self._metrics)}"
+                f"left out metrics that are not shares of items: {short_list(self._metrics)}"
             )
         if self._tasks:
             text = f"left out tasks of unknown chance level: {short_list(self._tasks)}"
@@ -198,7 +198,7 @@ class _Reader:
 
 
 def _n_items(task: str, content: dict[str, Any], metrics: dict[str, Any]) -> Any:
-    """Return the number of items that were evaluated, of a group the sum over its tasks."""
+    """Return the number of items that were evaluated; for a group, the sum over its tasks."""
     counts = content.get("n-samples")
     own = _entry(counts, task).get("effective", metrics.get("sample_len"))
     subtasks = content.get("group_subtasks")

@@ -17,7 +17,7 @@ _MIXTURE = "olmo_ladder"
 
 
 class _Size(NamedTuple):
-    """Non-embedding parameters, and FLOPs a token (more than 6·N: they count the head)."""
+    """Non-embedding parameters, and FLOPs per token (more than 6·N: they count the head)."""
 
     params: int
     flops: int
@@ -47,8 +47,8 @@ def load_olmo_ladder(path: str | Path) -> Runs:
     ----------
     path : path
         Either a CSV file with columns run, params, tokens, flops, c4_loss, task, metric, n_items,
-        accuracy and task_bpb (one row a run × task), or the folder ``ladder-runs`` of the
-        original release, one CSV a run; of each run the last checkpoint is read.
+        accuracy and task_bpb (one row per run × task), or the folder ``ladder-runs`` of the
+        original release, one CSV per run. Only the last checkpoint of each run is read.
 
     Returns
     -------

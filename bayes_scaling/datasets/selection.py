@@ -1,11 +1,11 @@
-"""One series out of a table: what is asked for, else what can only be meant."""
+"""Choose one series of a table: the one asked for, else the only one there is."""
 
 from __future__ import annotations
 
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs
 
-# What is meant of the embedded figures where nobody chooses.
+# The series of the embedded figures that is used by default.
 EMBEDDED_SERIES = {"mixture": "dclm", "benchmark": "arc_easy", "metric": "acc"}
 
 
@@ -24,14 +24,14 @@ def choose_series(
     runs : Runs
         One or more series.
     benchmark, metric, mixture : str, optional
-        Which one; what is left out must be the same in all rows.
+        Which series. An option may be left out if all rows have the same value.
     embedded : bool
-        Whether these are the embedded figures, of which `EMBEDDED_SERIES` is meant.
+        Whether these are the embedded figures; `EMBEDDED_SERIES` is the default then.
 
     Raises
     ------
     RunsError
-        If there are several to choose from, naming them.
+        If there are several to choose from. The message names them.
 
     Examples
     --------

@@ -30,7 +30,7 @@ def load_csv(
         UTF-8 text, comma-separated, the first line names the columns. Numbers may have units
         ("1.3B" parameters, "350e9" tokens).
     columns : mapping of str to str, optional
-        The file's column names to those of `Runs.from_frame`, such as
+        Map from the file's column names to those of `Runs.from_frame`, such as
         ``{"accuracy": "score", "N": "params"}``.
     covariates : iterable of str
         Further numeric columns to keep, for laws that read them; see `Runs.from_frame`.
@@ -157,8 +157,9 @@ def check_file(
     Returns
     -------
     Check
-        It never raises for what is in the file: a file that cannot be read is an error of kind
-        "file". Rows are named by the line of a CSV file, or counted from 0 in Parquet.
+        The function never raises because of the file's content: a file that cannot be read is an
+        error of kind "file". Rows are named by the line of a CSV file; in Parquet they are
+        counted from 0.
 
     Examples
     --------

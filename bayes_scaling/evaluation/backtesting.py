@@ -37,16 +37,16 @@ class Backtest:
     Attributes
     ----------
     scores : pandas.DataFrame
-        A row a model × held-out score: model, family ("direct", "two_stage", "point",
+        One row per model × held-out score: model, family ("direct", "two_stage", "point",
         "stacked"), benchmark, metric, mixture, cutoff, run, flops, distance (flops over the
-        largest fitted), observed, median, q05, q25, q75, q95, elpd (log density; of counts the
-        log mass), crps (of a point fit its absolute error) and pit.
+        largest fitted), observed, median, q05, q25, q75, q95, elpd (log density; for counts log
+        mass), crps (for a point fit the absolute error) and pit.
     fits : pandas.DataFrame
-        A row a fit: model, series, cutoff, its likelihood and floor, diagnostics, and, where
+        One row per fit: model, series, cutoff, its likelihood and floor, diagnostics, and, where
         asked for, elpd_loo, se, bad_k and the stacking weight by leave-one-out.
     weights : pandas.DataFrame
-        Weight of each model in the stacked forecast, a row a cut-off, from forecasts within the
-        fitted runs, pooled over series.
+        Weight of each model in the stacked forecast, one row per cut-off. Weights come from
+        forecasts within the fitted runs, pooled over series.
     skipped : pandas.DataFrame
         What could not be fitted (model, series, cutoff), and the reason.
     """
@@ -57,10 +57,11 @@ class Backtest:
     skipped: pd.DataFrame
 
     def summary(self, by: Sequence[str] = ("model", "family")) -> pd.DataFrame:
-        """Return mean scores by model, each benchmark and cut-off counting alike.
+        """Return mean scores by model; each benchmark and cut-off counts the same.
 
-        Columns are those of :func:`~bayes_scaling.evaluation.scoring.aggregate`; `benchmarks`
-        counts those that a model could be fitted to.
+        Columns are those of :func:`~bayes_scaling.evaluation.scoring.aggregate`; `rmse`, `r2`,
+        `elpd` and `n` are over all scores pooled. `benchmarks` counts those that a model could
+        be fitted to.
         """
         by = list(by)
         key = [*by, *(k for k in ("benchmark", "metric", "cutoff") if k not in by)]
@@ -74,7 +75,7 @@ class Backtest:
         return table.reset_index()
 
     def by_model(self) -> pd.DataFrame:
-        """Return a row a model: mean scores over benchmarks, and weight in the stacked forecast.
+        """Return a row for each model: mean scores over benchmarks, and stacking weight.
 
         Returns
         -------
@@ -90,7 +91,7 @@ class Backtest:
         return table[order].sort_values("crps", ignore_index=True)
 
     def by_benchmark(self) -> pd.DataFrame:
-        """Return a row a model × benchmark, with leave-one-out scores and diagnostics."""
+        """Return a row for each model × benchmark, with leave-one-out scores and diagnostics."""
         key = ["model", "benchmark", "metric", "mixture", "cutoff"]
         table = self.summary([*key, "family"]).drop(columns="benchmarks")
         if self.fits.empty:
@@ -100,9 +101,9 @@ class Backtest:
     def verdicts(self) -> list[str]:
         """Return what the tables say, in plain words.
 
-        Whose means are over fewer benchmarks, where the stacked forecast loses to least
-        squares, where leave-one-out and held-out runs disagree, what has not converged, and
-        what was left out.
+        They say whose means are over fewer benchmarks, where the stacked forecast loses to
+        least squares, where leave-one-out and held-out runs disagree, what has not converged,
+        and what was left out.
         """
         return judge(self)
 
@@ -151,7 +152,7 @@ def backtest(
     store : FitStore, optional
         Where finished fits are kept.
     on_fit : callable, optional
-        Told what is about to be fitted.
+        Called with what is about to be fitted.
     **settings
         For :func:`bayes_scaling.fitting.fit.fit_runs`.
 
@@ -257,8 +258,8 @@ class _Job:
     def past_weights(self, runs: Runs, cutoff: float) -> dict[str, float]:
         """Return stacking weights from forecasts within the runs below a cut-off.
 
-        Pooled over series, as no single ladder has enough runs to tell laws apart. A model
-        takes part if it could be fitted to every series.
+        They are pooled over series, because no single ladder has enough runs to tell laws
+        apart. A model takes part if it could be fitted to every series.
         """
         densities: dict[str, list[np.ndarray]] = {name: [] for name in self.models}
         for origin in _origins(runs.below(cutoff), cutoff / _LOOK_BACK):
@@ -295,7 +296,7 @@ def _mixed_density(densities: Mapping[str, np.ndarray], share: Mapping[str, floa
 
 
 def _fit_rows(origin: _Origin, fits: Mapping[str, Fit], *, loo: bool) -> Iterator[dict[str, Any]]:
-    """Yield what is to be said of each fit: how it converged, and its leave-one-out score."""
+    """Yield a row on each fit: how it converged, and its leave-one-out score."""
     table = comparison.compare(fits).table if loo and len(fits) > 1 else None
     for name, fit in fits.items():
         row = {

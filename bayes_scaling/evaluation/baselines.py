@@ -136,7 +136,7 @@ def point_fits(loss: str = "auto") -> dict[str, Callable[[Runs], Predict]]:
     Parameters
     ----------
     loss : str
-        Loss that those in two stages go through, as in
+        Loss that two-stage point fits go through, as in
         :class:`bayes_scaling.modelling.model.ScalingModel`.
     """
     return {

@@ -39,8 +39,8 @@ def loo(fit: Fit, *, refit: bool = True) -> Any:
     Returns
     -------
     arviz_stats.ELPDDataLOO
-        With pointwise values; `pareto_k` is that of the importance sampling, also where it has
-        been replaced by a refit.
+        With pointwise values; `pareto_k` is that of the importance sampling, also for
+        observations that were refitted.
 
     References
     ----------
@@ -63,7 +63,7 @@ def loo(fit: Fit, *, refit: bool = True) -> Any:
         log_weights, pareto_k = joint.azstats.psislw(dim=["chain", "draw"])
         weighting = {"log_weights": log_weights, "pareto_k": pareto_k}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # large Pareto k are refitted, or told by the caller
+        warnings.simplefilter("ignore")  # large Pareto k are refitted, or reported by the caller
         first = az.loo(tree, pointwise=True, **weighting)
         if not refit:
             return first
@@ -127,7 +127,7 @@ class Comparison:
         Pointwise leave-one-out results by name.
     table : pandas.DataFrame
         ArviZ's comparison, best first: elpd, its standard error, differences and weights, and
-        `bad_k`, the number of observations that had to be refitted.
+        `bad_k`, the number of observations whose Pareto k was too large.
     """
 
     fits: Mapping[str, Fit]
@@ -162,7 +162,7 @@ def mix(
     weights : mapping of str to float
         Weight of each; they are taken relative to their sum.
     seed : int
-        Seed of which draw comes from which forecast.
+        Seed of the choice of a forecast for each draw.
 
     Returns
     -------

@@ -39,7 +39,7 @@ def crps(draws: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
 def probability_below(draws: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
     """Return the PIT: the predictive probability of a score below the measured one.
 
-    Ties, which counts of few items have, are split in half.
+    Ties, which are common in counts of few items, are split in half.
     """
     below = (draws < observed).mean(("chain", "draw"))
     return below + 0.5 * (draws == observed).mean(("chain", "draw"))
@@ -81,10 +81,10 @@ def aggregate(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a group: `mre` (mean relative error of the median), `mae`, `rmse`, `r2` (of the
+        One row per group: `mre` (mean relative error of the median), `mae`, `rmse`, `r2` (of the
         medians, within the group), `elpd` (sum of log densities), `crps`, `cover50`, `cover90`
-        (shares of scores in the intervals), `width50`, `width90`, and `n`. What a point fit
-        does not have is NaN.
+        (shares of scores in the intervals), `width50`, `width90`, and `n`. Scores that a
+        point fit does not have are NaN.
     """
     error = scores["median"] - scores["observed"]
     interval = scores["q05"].notna()

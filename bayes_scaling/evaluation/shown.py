@@ -1,4 +1,4 @@
-"""Which series and which fits of a backtest its figures show."""
+"""Choose the series and the fits that the figures of a backtest show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bayes_scaling.fitting.store import FitStore
 from bayes_scaling.modelling.model import ScalingModel
 from bayes_scaling.runs import Runs, SeriesKey
 
-# One law of each route, where both were fitted.
+# One direct law, and one through the loss.
 _TYPICAL = ("drifting_power_law", "two_stage_logistic")
 
 
@@ -33,7 +33,7 @@ class Shown:
 
     @property
     def typical(self) -> dict[str, Fit]:
-        """A direct fit and one through the loss, where there are both; else the first two."""
+        """The fits of a typical direct and two-stage law; the first two if neither is there."""
         names = [name for name in _TYPICAL if name in self.fits] or list(self.fits)[:2]
         return {name: self.fits[name] for name in names}
 

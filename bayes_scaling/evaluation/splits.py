@@ -1,4 +1,4 @@
-"""What is compared where nobody says otherwise: laws, a cut-off, and one k of pass@k."""
+"""What a comparison takes by default: laws, a cut-off, and one k of pass@k."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def plan_comparison(
     cutoff: float | None = None,
     loss: str | None = None,
 ) -> ComparisonPlan:
-    """Return what to compare on a ladder, with the usual laws and split where none are given.
+    """Return what to compare on a ladder, by default with the usual laws and split.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def plan_comparison(
     cutoff : float, optional
         Largest budget to fit, in FLOPs; by default a sixth of the largest run's.
     loss : str, optional
-        Loss that two-stage laws go through; by default each model's.
+        Loss that two-stage laws go through; by default each model's own.
 
     Raises
     ------

@@ -21,10 +21,10 @@ def stacking_weights(
 ) -> dict[str, float]:
     """Return the mean of the posterior of the weights of a mixture, given past scores.
 
-    Each past score is a draw from a mixture of the models' forecasts of it, all weights being
-    equally likely beforehand. A forecast averaged over that posterior is the mixture by its
-    mean. Where a few scores cannot tell models apart, it keeps them all; the best single point,
-    which is the usual stacking, then often gives one of them everything.
+    Each past score is a draw from a mixture of the models' forecasts of it, and all weights are
+    equally likely a priori. A forecast averaged over the posterior of the weights is the mixture
+    with the mean weights. If a few scores cannot tell models apart, all models keep some weight;
+    the usual stacking, the single best weights, then often gives one model everything.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def stacking_weights(
     Returns
     -------
     dict
-        Weight of each model, adding up to 1; empty for less than two models.
+        Weight of each model, adding up to 1; empty for fewer than two models.
 
     Warns
     -----
@@ -69,14 +69,14 @@ class _Mixture:
     Attributes
     ----------
     past : numpy.ndarray
-        Log predictive densities, shape (model, score), up to a constant a score.
+        Log predictive densities, shape (model, score), up to a constant per score.
     """
 
     past: NDArray[np.float64]
 
     @cached_property
     def pymc(self) -> pm.Model:
-        """The model of past scores; normalised exponential shares are uniform weights."""
+        """The model of past scores; normalised exponential shares give uniform weights."""
         with pm.Model(coords={"model": range(len(self.past))}) as model:
             known = pm.Data("past", self.past, dims=("model", "score"))
             share = pm.Exponential("share", 1.0, dims="model")

@@ -29,11 +29,11 @@ def judge(result: Backtest) -> list[str]:
 
 
 def _uneven(cells: pd.DataFrame) -> list[str]:
-    """Return whose means are of fewer benchmarks than others', and so not to be held to theirs."""
+    """Name models whose means are over fewer benchmarks, so that they cannot be compared."""
     counts = cells.groupby("model", sort=False)["benchmark"].nunique()
     most = counts.max()
     return [
-        f"Means over {n} of {most} benchmarks only, not to be held to those over all: "
+        f"Means over {n} of {most} benchmarks only, not comparable with those over all: "
         f"{', '.join(counts.index[counts == n])}; the tables by benchmark have both"
         for n in counts[counts < most].unique()
     ]

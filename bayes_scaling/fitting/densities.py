@@ -1,4 +1,4 @@
-"""Log densities of scores given their budgets: what comparison and ArviZ look at."""
+"""Log densities of scores given their budgets, for comparison and ArviZ."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayes_scaling.modelling.likelihoods import spread
 if TYPE_CHECKING:
     from bayes_scaling.fitting.fit import Fit
 
-# Nodes of the quadrature over a run's loss, and steps to where they are centred.
+# Nodes of the quadrature over a run's loss, and Gauss-Newton steps that find their centre.
 _NODES = 15
 _STEPS = 4
 
@@ -37,9 +37,9 @@ def predictive_density(fit: Fit, observations: xr.Dataset) -> xr.DataArray:
     -------
     xarray.DataArray
         Dimensions (chain, draw, row), or run in place of row where a run's rows are dependent.
-        A two-stage model's is integrated over the residual of the loss by Gauss-Hermite
-        quadrature, whose nodes are laid where score and residual agree: the score settles the
-        residual far better than its prior does where the loss scatters more than the score.
+        For a two-stage model, the residual of the loss is integrated out by Gauss-Hermite
+        quadrature. Its nodes are centred where score and residual agree: if the loss scatters
+        more than the score, the score determines the residual far better than its prior does.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def predictive_density(fit: Fit, observations: xr.Dataset) -> xr.DataArray:
     nodes, weights = hermegauss(_NODES)
     node = xr.DataArray(nodes, dims="node")
     residual = centre + width * node
-    # The prior of the residual in place of the normal density that the nodes stand for.
+    # Weights of the prior of the residual over the normal density that the nodes stand for.
     log_weights = np.log(width) + (node**2 - residual**2) / 2
     log_weights = log_weights + np.log(xr.DataArray(weights / weights.sum(), dims="node"))
     terms = (_density(fit, observations, curve_at(residual)) + log_weights).transpose(..., "node")
@@ -73,7 +73,7 @@ def predictive_density(fit: Fit, observations: xr.Dataset) -> xr.DataArray:
 def _centre_residual(
     fit: Fit, observations: xr.Dataset, curve_at: Callable[[xr.DataArray], xr.DataArray]
 ) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return about the mode and the width of each residual given its score (Gauss-Newton)."""
+    """Return the approximate mode and width of each residual given its score (Gauss-Newton)."""
     n_items, scatter, half_step = observations["n_items"], fit.posterior["scatter"], 0.05
     residual = xr.zeros_like(n_items * scatter)
     for _ in range(_STEPS):

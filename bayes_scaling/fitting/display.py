@@ -16,9 +16,9 @@ def as_html(title: str, parameters: pd.DataFrame, problems: Sequence[str]) -> st
     title : str
         What was fitted to what.
     parameters : pandas.DataFrame
-        A row a parameter: mean, sd, q05, q95.
+        One row per parameter: mean, sd, q05, q95.
     problems : sequence of str
-        Why the draws should not be trusted; empty where they can be.
+        Why the draws should not be trusted; empty if they can be.
     """
     colour = ' style="color:#B00020"' if problems else ""
     rows = "".join(

@@ -24,10 +24,10 @@ TWO_STAGE_SOURCES = (
     "stage-2 scatter",
     "item noise",
 )
-# Stage-2 draws that each stage-1 draw meets, and simulated scores of each draw.
+# Number of stage-2 draws that each stage-1 draw is paired with, and of simulated scores a draw.
 _REPEATS = 16
 _NODES = 15
-# Random shifts mix the draws so well that each sweep of least squares gains a digit or so.
+# Random shifts mix the draws so well that each sweep of least squares gains about a digit.
 _SWEEPS = 12
 
 
@@ -39,7 +39,7 @@ def error_budget(
     seed: int | None = None,
     **asked: BudgetLike | None,
 ) -> xr.Dataset:
-    r"""Return which share of a forecast's variance comes from which source.
+    r"""Return the share of a forecast's variance that comes from each source.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def error_budget(
               + \mathrm{E}[(t - m)^2] + \text{item noise},
 
     where t is the accuracy on endlessly many items. The second term is that of the stage-1
-    residual, with a scatter of the loss as uncertain as it is. The first is split by Sobol's
-    decomposition: given the observed losses the likelihood factors by stage, so θ₁ and θ₂ are
-    independent a posteriori, and pairing each draw of θ₁ with several of θ₂ gives, by a two-way
-    analysis of variance, the variance of E(m̄ | θ₁), of E(m̄ | θ₂) and, as a source of its own,
-    what remains: the interaction of the stages. A direct law has Var(m) as the one source
-    "parameters", with the drift beyond the fitted runs where a law has one.
+    residual; it includes the uncertainty of the loss scatter. The first is split by Sobol's
+    decomposition. Given the observed losses, the likelihood factors by stage, so θ₁ and θ₂ are
+    independent a posteriori. Each draw of θ₁ is paired with several of θ₂. A two-way analysis of
+    variance then gives the variance of E(m̄ | θ₁), that of E(m̄ | θ₂), and what remains: the
+    interaction of the stages, which is a source of its own. For a direct law, Var(m) is the one
+    source "parameters"; it includes the drift beyond the fitted runs if the law has one.
 
     The terms add up to the total exactly; the total differs from the variance of
     :meth:`Fit.forecast`'s simulated scores by Monte Carlo error.
@@ -164,8 +164,8 @@ def _curve(
 def _crossed(fit: Fit, seed: int) -> tuple[xr.Dataset, NDArray[np.int_]]:
     """Return each draw of the first stage, `draw`, beside several of the second, `repeat`.
 
-    Both are shuffled, as neighbours in a chain are alike. In repeat r, draw i of the first stage
-    meets draw i + r-th shift of the second; the shifts are returned too.
+    Both are shuffled, because neighbours in a chain are alike. In repeat r, draw i of the first
+    stage is paired with draw i + shifts[r] of the second; the shifts are returned too.
     """
     law = cast(TwoStageLaw, fit.model.law)
     of_loss = {p.name for p in law.loss_parameters}
@@ -195,7 +195,7 @@ def _two_way(mean: NDArray[np.float64], shifts: NDArray[np.int_]) -> tuple[float
     mean : ndarray
         Stage-1 draw by repeat, laid out as by :func:`_crossed`.
     shifts : ndarray
-        Of each repeat.
+        The shift of each repeat.
     """
     size, repeats = mean.shape
     rows, each = np.arange(size)[:, None], np.arange(repeats)
@@ -219,7 +219,7 @@ def _noise(
 ) -> tuple[float, float]:
     """Return the mean squares of scores round their mean: scatter of runs, and item noise.
 
-    Both numbers of items see the same random numbers, and hence the same true accuracies.
+    Both numbers of items use the same random numbers, and hence the same true accuracies.
     """
     if "repeat" not in mean.dims:
         mean = mean.expand_dims(repeat=_REPEATS)

@@ -86,7 +86,7 @@ class Fit:
     def fitted_curve(self) -> xr.DataArray:
         """Mean accuracy at the fitted runs, dimensions (chain, draw, row).
 
-        A two-stage law's goes through the runs' own losses.
+        For a two-stage law it uses the runs' own losses.
         """
         rng = generator(b"curve", self.seed)
         return self.bound.curve(self.posterior, self.observations, rng).transpose(
@@ -142,7 +142,7 @@ class Fit:
         Returns
         -------
         pandas.DataFrame
-            A row a parameter: mean, sd, q05, q95, in the parameter's unit.
+            One row per parameter: mean, sd, q05, q95, in the parameter's unit.
         """
         dims = ("chain", "draw")
         scalars = self.posterior[[k for k, v in self.posterior.items() if v.ndim == 2]]
@@ -170,7 +170,7 @@ class Fit:
         seed: int | None = None,
         **asked: BudgetLike | None,
     ) -> xr.Dataset:
-        """Return the posterior of curve and score at budgets not seen.
+        """Return the posterior of curve and score at new budgets.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class Fit:
     def forecast_runs(self, runs: Runs) -> xr.Dataset:
         """Return the forecast of the scores of given runs, with their own item counts.
 
-        As :meth:`forecast`, with `observed` (budget), the measured scores, beside it.
+        The result is that of :meth:`forecast`, with the measured scores as `observed` (budget).
         """
         self.warn_if_not_converged()
         table = runs.table
@@ -227,7 +227,7 @@ class Fit:
     def forecast_table(
         self, held_out: Runs | None = None, budgets: Budgets | None = None
     ) -> pd.DataFrame:
-        """Return quantiles of the score of runs that were held out, and at further budgets.
+        """Return quantiles of the score of held-out runs, and of runs at further budgets.
 
         Parameters
         ----------
@@ -239,7 +239,7 @@ class Fit:
         Returns
         -------
         pandas.DataFrame
-            A row a budget, held-out runs first: run, FLOPs and the law's inputs, observed (NaN
+            One row per budget, held-out runs first: run, FLOPs and the law's inputs, observed (NaN
             where there is none), median, q05, q25, q75 and q95.
         """
         parts = []
@@ -265,8 +265,8 @@ class Fit:
     def log_likelihood(self) -> xr.DataArray:
         """Return the pointwise log likelihood of the observed scores.
 
-        Dimensions (chain, draw) and `row`, or `run` where a run's rows are dependent. Of a
-        two-stage model it is given the runs' own losses.
+        Dimensions (chain, draw) and `row`, or `run` where a run's rows are dependent. For a
+        two-stage model it is conditional on the runs' own losses.
         """
         seen = self.observations
         density = self.bound.likelihood.log_density(
@@ -277,7 +277,7 @@ class Fit:
     def loss_log_likelihood(self) -> xr.DataArray:
         """Return the pointwise log likelihood of a two-stage model's observed log losses.
 
-        Dimensions as of :meth:`log_likelihood`.
+        Dimensions (chain, draw, row).
 
         Raises
         ------
@@ -298,6 +298,11 @@ class Fit:
             of a score given its budget; a two-stage law's loss is integrated out. Leave-one-out
             by :func:`arviz.loo` then leaves out a run's score but not its loss;
             :func:`bayes_scaling.compare` leaves out both.
+
+        Raises
+        ------
+        ModelError
+            If the law has two stages and its scores are dependent within a run.
 
         Examples
         --------
@@ -343,7 +348,7 @@ class Fit:
         path : path
             The file.
         law : ScalingLaw, optional
-            The law, where it is one of your own that is not registered.
+            The law, if it is your own and not registered.
 
         Raises
         ------
@@ -365,7 +370,7 @@ class Fit:
             raise BayesScalingError(f"{path} is not a saved fit: {error}") from error
 
     def warn_if_not_converged(self) -> None:
-        """Warn that the draws should not be trusted, if so."""
+        """Warn if the draws should not be trusted."""
         if problems := self.diagnostics.problems():
             warnings.warn(
                 f"{self.model.law_name} has not converged: {'; '.join(problems)}. "
@@ -405,7 +410,7 @@ def fit_runs(
     sampler : {"fast", "nutpie", "pymc", "numpyro"}
         What samples the posterior; see :func:`bayes_scaling.inference.samplers.sample`.
     draws, tune, chains, cores, seed, progress
-        As of that function.
+        As for that function.
 
     Returns
     -------

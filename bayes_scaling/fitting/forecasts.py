@@ -1,4 +1,4 @@
-"""Forecasts: the curve and the score of runs at budgets not seen."""
+"""Forecasts: the curve and the score of runs at new budgets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def forecast_budgets(
     Parameters
     ----------
     bound : BoundModel
-        As fitted.
+        The fitted model.
     posterior : xarray.Dataset
         Draws with dimensions (chain, draw).
     budgets : Budgets
@@ -34,11 +34,11 @@ def forecast_budgets(
     Returns
     -------
     xarray.Dataset
-        `curve` (chain, draw, budget), the mean accuracy, whose spread is what is not known of
-        the law (of a two-stage law at the median loss of a budget); `score` (chain, draw,
-        budget), the accuracy that one future run would be measured to have: curve, scatter of
-        runs (of their loss too, in a two-stage law) and binomial noise of its n_items. Coordinates
-        of `budget`: the inputs and `n_items`. Budgets can be selected by FLOPs:
+        `curve` (chain, draw, budget) is the mean accuracy; its spread is the uncertainty about
+        the law. A two-stage law has it at the median loss of a budget. `score` (chain, draw,
+        budget) is the measured accuracy of one future run: curve, scatter of runs (and of their
+        loss, in a two-stage law) and binomial noise of its n_items. Coordinates of `budget` are
+        the inputs and `n_items`. Budgets can be selected by FLOPs:
         ``forecast.sel(flops=1e23)``.
 
     Raises
@@ -95,12 +95,12 @@ def summarise(forecast: xr.Dataset, variable: str = "score") -> pd.DataFrame:
     forecast : xarray.Dataset
         From :meth:`Fit.forecast`.
     variable : {"score", "curve"}
-        Which band.
+        The variable to summarise.
 
     Returns
     -------
     pandas.DataFrame
-        A row a budget: its inputs, then median, q05, q25, q75 and q95.
+        One row per budget: its inputs, then median, q05, q25, q75 and q95.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is fitted and what is forecast: a series cut by budget, and budgets to look at."""
+"""Split a series by budget into fitted and held-out runs, and choose budgets to forecast."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bayes_scaling.errors import ModelError, RunsError
 from bayes_scaling.laws import ScalingLaw
 from bayes_scaling.runs import Budgets, Runs
 
-# Where no run is held out and no budget asked for: this many times the largest budget fitted.
+# If no run is held out and no budget is asked for, forecast this many times the largest fitted.
 _NEXT_RUN = 10.0
 
 
@@ -43,7 +43,7 @@ def split_series(
     at: Sequence[float] = (),
     tokens_per_param: float | None = None,
 ) -> Split:
-    """Split a series by budget, and lay out the budgets to forecast.
+    """Split a series by budget, and choose the budgets to forecast.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def split_series(
     cutoff : float
         Largest budget to fit, in FLOPs.
     at : sequence of float
-        Budgets to forecast besides the held-out runs, in FLOPs. If there is neither, ten times
-        the largest budget fitted.
+        Budgets to forecast besides the held-out runs, in FLOPs. If there is neither, one budget
+        of ten times the largest fitted.
     tokens_per_param : float, optional
-        Ratio of the runs to keep, within 10%; to a law in parameters and tokens, which learns
-        from all ratios, that of the budgets of `at`.
+        Ratio of the runs to keep, within 10%. A law in parameters and tokens learns from all
+        ratios; for it, this is the ratio of the budgets in `at`.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def _require_one_k(runs: Runs, law: ScalingLaw) -> None:
 
 
 def _budgets(fitted: Runs, law: ScalingLaw, at: Sequence[float], ratio: float | None) -> Budgets:
-    """Return budgets in FLOPs with what else the law reads; each k is asked for."""
+    """Return budgets in FLOPs with the law's other inputs, at every k of the fitted runs."""
     if "tokens" in law.columns and ratio is None:
         raise ModelError(f"{law.name} reads params and tokens: give --tokens-per-param for --at")
     asked: dict[str, Any] = {"flops": list(at)}

@@ -16,7 +16,7 @@ from bayes_scaling.runs import Runs
 if TYPE_CHECKING:
     from bayes_scaling.fitting.fit import Fit
 
-# What the draws do not depend on.
+# Settings that the draws do not depend on.
 _IDLE_SETTINGS = ("cores", "progress")
 
 
@@ -29,8 +29,8 @@ class FitStore:
     folder : pathlib.Path or None
         Where fits are kept, one NetCDF file each; None keeps none.
     made_by : str
-        Version of the package that fits are filed under, by default the installed one, so that
-        another version makes its own.
+        Version of the package that fits are filed under, by default the installed one. Another
+        version makes its own fits.
 
     Examples
     --------
@@ -54,8 +54,8 @@ class FitStore:
         runs, model, **settings
             As for :func:`bayes_scaling.fitting.fit.fit_runs`.
         """
-        # Here, since who only asks for names, as the process that directs a study does, needs no
-        # sampler, which takes seconds to import.
+        # Imported here because the sampler takes seconds to import, and the process that directs
+        # a study only asks for names.
         from bayes_scaling.fitting.fit import Fit, fit_runs
 
         if self.folder is None:
@@ -76,8 +76,17 @@ class FitStore:
         telling = {name: value for name, value in settings.items() if name not in _IDLE_SETTINGS}
         parts = [
             self.made_by,
-            json.dumps(model.to_dict(), sort_keys=True),
+            json.dumps(_without_reasons(model.to_dict()), sort_keys=True),
             json.dumps(telling, sort_keys=True),
             runs.to_frame().to_csv(index=False),
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"
+
+
+def _without_reasons(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's specification without the reasons of its priors: no draw reads them."""
+    priors = {
+        name: {key: value for key, value in prior.items() if key != "reason"}
+        for name, prior in spec["priors"].items()
+    }
+    return spec | {"priors": priors}

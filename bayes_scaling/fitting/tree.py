@@ -55,7 +55,7 @@ def build_tree(fit: Fit) -> xr.DataTree:
 
 
 def _mean_of_new_scores(fit: Fit, rng: np.random.Generator) -> xr.DataArray:
-    """Return the mean that replicated scores scatter round: of two stages, with a new loss."""
+    """Return the mean that replicated scores scatter round; a two-stage law draws a new loss."""
     if not fit.model.two_stage:
         return fit.fitted_curve
     budgets = fit.observations.drop_vars("loss")
@@ -79,7 +79,7 @@ def log_prior(bound: BoundModel, posterior: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A variable for each sampled one, with its dimensions, on the scale of the variable.
+        One variable for each sampled one, with its dimensions, on the scale of the variable.
     """
     free = bound.pymc.free_RVs
     values = {rv: rv.type() for rv in free}

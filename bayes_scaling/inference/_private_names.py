@@ -1,9 +1,9 @@
-"""Names that other libraries do not promise to keep. No other file touches any.
+"""Names that other libraries do not promise to keep. No other file uses them.
 
 The fast sampler hands nutpie machine code of its own, and keeps it on disk through PyTensor's
 cache. For that it needs parts of nutpie, PyTensor, numba and PyMC that are not in their
-documentation. When one of them moves, importing this file fails, or the self-check of
-:mod:`bayes_scaling.inference.program` does, and posteriors are sampled by
+documentation. When one of them moves, importing this file or the self-check of
+:mod:`bayes_scaling.inference.program` fails. Posteriors are then sampled by
 `nutpie.compile_pymc_model`, or else by `pm.sample`: see
 :mod:`bayes_scaling.inference.samplers`. A test breaks each name in turn.
 """
@@ -47,10 +47,10 @@ __all__ = [
 
 
 def numba_mode() -> Any:
-    """Return PyTensor's numba mode, without what costs more to compile than it saves in running.
+    """Return PyTensor's numba mode without the steps that cost more to compile than they save.
 
-    That is working in place, and PyMC's checks of parameters: an invalid one gives no finite
-    density anyway.
+    These are work in place, and PyMC's checks of parameters: an invalid parameter gives no
+    finite density anyway.
     """
     mode = get_mode("NUMBA").excluding("inplace", "local_greedy_distributor")
     return mode.including(local_remove_check_parameter.name)

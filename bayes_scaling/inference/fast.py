@@ -1,4 +1,4 @@
-"""The fast sampler: each structure of model is compiled once a process, then reused."""
+"""The fast sampler: each model structure is compiled once per process, then reused."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bayes_scaling.inference.target import Target
 # Statistics of the sampler worth keeping with every fit.
 STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
 
-# Attempts at a posterior: whether in coordinates of its mode, share of the warm-up, target
-# acceptance, and how many draws are made for one that is kept. Few posteriors need more than
-# the first.
+# Attempts at a posterior, in order: whether to sample in coordinates of its mode, share of the
+# warm-up, target acceptance, and how many draws are made for each one kept. Most posteriors need
+# only the first attempt.
 _ATTEMPTS = (
     (True, 0.5, 0.95, 1),
     (True, 0.5, 0.99, 1),
@@ -43,7 +43,7 @@ def prepare(target: Target) -> Bound:
     Raises
     ------
     RuntimeError
-        If new machine code does not compute what PyMC does.
+        If newly compiled machine code disagrees with PyMC.
     """
     key = target.structure()
     with _compiling:
@@ -83,20 +83,20 @@ def sample_bound(
 ) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
     """Sample a compiled density by NUTS (nutpie).
 
-    Chains start round the mode, in coordinates scaled by the curvature there. What correlation
-    is left, a mass matrix with a low-rank part takes up. Most posteriors are then sampled well
-    after half of `tune` at a target acceptance of 0.95. One that was not, by the measures of
-    :mod:`bayes_scaling.inference.diagnostics`, is sampled again at 0.99; if that does not do,
-    with all of `tune` and four times the draws, of which every fourth is kept; and then so in
-    plain coordinates, since its curvature at the mode may be what misleads. If none does, the
-    draws are those whose chains agree best.
+    Chains start round the mode, in coordinates scaled by the curvature there. A mass matrix with
+    a low-rank part takes up the correlation that is left. Most posteriors are then sampled well
+    after half of `tune` at a target acceptance of 0.95. If the draws fail the checks of
+    :mod:`bayes_scaling.inference.diagnostics`, the posterior is sampled again at 0.99. If these
+    fail too, it is sampled with all of `tune` and four times the draws, and every fourth draw is
+    kept. The last attempt does the same in plain coordinates, because the curvature at the mode
+    may mislead. If every attempt fails, the draws are those whose chains agree best.
 
     Parameters
     ----------
     bound : Bound
         Machine code of the density, with data.
     draws, tune, chains, cores, seed, progress
-        As of :func:`bayes_scaling.inference.samplers.sample`.
+        As for :func:`bayes_scaling.inference.samplers.sample`.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def sample_bound(
         )
         made = tree["sample_stats"].to_dataset()
         if made.sizes["draw"] < thin * draws or made["logp"].isnull().any():
-            # nutpie answers Ctrl-C with the draws so far, padded: no posterior to keep or trust.
+            # On Ctrl-C nutpie returns the draws so far, padded: no posterior to keep or trust.
             raise KeyboardInterrupt
         points = tree["posterior"][POINT].to_numpy()[:, thin - 1 :: thin]
         posterior = bound.constrain(laplace.mode + points @ laplace.scale.T)
@@ -147,7 +147,7 @@ def sample_bound(
 
 
 def _keep_every(thin: int, stats: xr.Dataset) -> xr.Dataset:
-    """Return the statistics of every so many draws, forgetting no divergence between them."""
+    """Return the statistics of every `thin`-th draw, with the divergences in between."""
     kept = stats.isel(draw=slice(thin - 1, None, thin))
     diverging: Any = stats["diverging"].coarsen(draw=thin).max().to_numpy()
     return kept.assign(diverging=(kept["diverging"].dims, diverging)).assign_coords(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayes_scaling.inference.program import Bound
 
 _STEP = 1e-4  # of finite differences of the gradient, on scales of order 1
-_LEAST_CURVATURE = 0.1  # flatter directions are no wider than this says: priors are of order 1
+_LEAST_CURVATURE = 0.1  # smaller ones are raised to this: priors are of order 1
 _ITERATIONS = 300
 
 
@@ -34,7 +34,7 @@ class Laplace:
 def approximate(bound: Bound) -> Laplace:
     """Return mode and curvature of a posterior.
 
-    Where the search for the mode gets nowhere, what it ended at: NUTS samples the same posterior
+    If the search for the mode fails, its last point is used: NUTS samples the same posterior
     from any place and on any scale, only more slowly.
     """
 

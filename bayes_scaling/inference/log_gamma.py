@@ -1,7 +1,7 @@
-"""log Γ and its derivative ψ in one: they share a logarithm, and a fit consists of them.
+"""log Γ and its derivative ψ in one: they share a logarithm, and take most of a fit's time.
 
-Models use PyTensor's own log Γ, which any sampler can read; this one takes its place in compiled
-programs.
+Models use PyTensor's own log Γ, which any sampler can read; compiled programs use this one
+instead.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _elementwise = Elemwise(LogGammaAndPsi())
 
 
 def fast_log_gamma(x: Any) -> Any:
-    """Return the graph of log Γ of positive numbers, whose gradient costs next to nothing more."""
+    """Return the graph of log Γ of positive numbers, with a gradient that costs almost nothing."""
     return _elementwise(x)[0]
 
 

@@ -1,8 +1,8 @@
 """Machine code of a log density and its gradient, kept on disk for the next process.
 
-Rewriting and compiling a law takes 2 to 3 s (docs/performance.md), reading its machine code a
-twentieth of that. PyTensor's folder of compiled code keeps it, under a key of the whole graph of
-the density, so that a law that has changed is another law.
+Rewriting and compiling a law takes 2 to 3 s (docs/performance.md); reading its machine code
+takes a twentieth of that. PyTensor's folder of compiled code keeps it, under a key of the whole
+graph of the density, so that a changed law has another key.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DENSITY = types.int64(types.uint64, _DOUBLES, _DOUBLES, _DOUBLES, types.voidptr
 _EXPANSION = types.int64(types.uint64, types.uint64, _DOUBLES, _DOUBLES, types.voidptr)
 # How the compiled density tells nutpie that a point is outside what can be computed.
 _FAILED, _NOT_FINITE = 1, 3
-# What turns a graph into machine code, beside numba and the processor, which numba sees to.
+# What turns a graph into machine code. Numba takes account of itself and of the processor.
 _TRANSLATORS = ("pytensor", "pymc", "nutpie")
 _SOURCES = (__file__, log_gamma.__file__, _private_names.__file__)
 
@@ -126,8 +126,8 @@ def _density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]
 def _compile(inputs: list[Variable], outputs: list[Variable]) -> Any:
     """Return a graph as a function that numba can call.
 
-    Without fast-math, because its liberties turn out otherwise when parts of the code come from
-    the cache on disk: the last bits would differ, and with them the draws of a seed.
+    Without fast-math, because its results differ in the last bits when parts of the code come
+    from the cache on disk, and the draws of a seed would then differ too.
     """
     mode = _private_names.numba_mode()
     with pytensor.config.change_flags(numba__fastmath=False):
@@ -153,7 +153,7 @@ class _NamelessError(Exception):
 
 
 def _describe(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Iterator[str]:
-    """Yield a line an operation of a graph: what it does, and to which results of others."""
+    """Yield one line per operation of a graph: what it does, and to which results of others."""
     names: dict[Variable, str] = {}
 
     def name(variable: Variable) -> str:

@@ -2,8 +2,8 @@
 
 nutpie compiles a model too, but spends most of its time on a wrapper that unpacks each data
 container by itself (docs/performance.md). Here all data of a model travel as one vector of
-numbers, and only the log density is compiled; what happens once a fit and not once a step (to
-start the chains, to turn their draws into parameters) is evaluated without compiling.
+numbers, and only the log density is compiled. Work that is done once per fit and not once per
+step (starting the chains, turning their draws into parameters) is evaluated without compiling.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from bayes_scaling.inference.log_gamma import with_fast_log_gamma
 from bayes_scaling.inference.machine_code import compile_density, unchanged
 
 POINT = "unconstrained"
-# A graph without any rewriting, which is evaluated once a program, to check the machine code.
+# Evaluates a graph without rewriting it: used once per program, to check the machine code.
 _AS_WRITTEN = Mode(linker="py", optimizer=None)
 _POINTER = ctypes.POINTER(ctypes.c_double)
 
@@ -65,7 +65,7 @@ class Program:
     def bind(
         self, data: Mapping[str, Any], starts: Mapping[str, Any] | NDArray[np.float64]
     ) -> Bound:
-        """Return the program with data.
+        """Return the program bound to data.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Bound:
         return (-np.inf, np.zeros(point.size)) if failure else (float(value[0]), slopes)
 
     def check(self) -> None:
-        """Hold the machine code to what PyMC computes for the same point, node by node.
+        """Compare the machine code with what PyMC computes at one point, node by node.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class Bound:
 
 
 def _by_draw(value: NDArray[np.float64], chains: int, draws: int, ndim: int) -> Any:
-    """Return values by chain and draw; what depends on no parameter is the same in each."""
+    """Return values by chain and draw; a value that depends on no parameter is repeated."""
     if value.ndim == ndim:
         return np.broadcast_to(value, (chains, draws, *value.shape))
     return value.reshape(chains, draws, *value.shape[1:])
@@ -239,7 +239,7 @@ class _Layout:
 
 @contextmanager
 def _without_garbage_collection() -> Iterator[None]:
-    """Pause the search for cycles, which takes a fifth of the time that rewriting a graph does."""
+    """Pause the search for cycles, which takes a fifth of the time of rewriting a graph."""
     running = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Samplers behind one door: the fast one, nutpie, PyMC's own, and NumPyro."""
+"""One function for all samplers: the fast one, nutpie, PyMC's own, and NumPyro."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Sampler = Literal["fast", "nutpie", "pymc", "numpyro"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 _FAST = "bayes_scaling.inference.fast"
-# What a name that has moved, or a changed signature, looks like from outside.
+# Errors that a moved name or a changed signature in another library causes.
 _MOVED = (ImportError, AttributeError, TypeError, NotImplementedError, RuntimeError)
 # Posteriors of few runs are skewed; NUTS at its usual 0.8 diverges on some.
 _TARGET_ACCEPT = 0.95
@@ -44,12 +44,12 @@ def sample(
     target : Target
         What to sample.
     sampler : {"fast", "nutpie", "pymc", "numpyro"}
-        "fast": machine code that is compiled once a law and serves every series, in coordinates
-        of the posterior's mode, with further attempts where the first falls short. The others
-        build and compile the model for each fit: "nutpie" by `nutpie.compile_pymc_model`, "pymc"
-        by `pm.sample(nuts_sampler="pymc")`, "numpyro" by `pm.sample(nuts_sampler="numpyro")`,
-        which needs the extra
-        `bayes-scaling[numpyro]`. All sample the same posterior.
+        "fast" compiles machine code once per law, which serves every series. It samples in
+        coordinates of the posterior's mode, and tries again if the first attempt fails. The
+        others build and compile the model for each fit: "nutpie" by `nutpie.compile_pymc_model`,
+        "pymc" by `pm.sample(nuts_sampler="pymc")`, "numpyro" by
+        `pm.sample(nuts_sampler="numpyro")`, which needs the extra `bayes-scaling[numpyro]`. All
+        sample the same posterior.
     draws, tune, chains : int
         Kept draws and warm-up steps of each chain, and chains.
     cores : int, optional
@@ -74,8 +74,8 @@ def sample(
     Warns
     -----
     SamplerWarning
-        If the fast sampler cannot be used with the installed versions of other libraries, and
-        which one was used in its place.
+        If the fast sampler cannot be used with the installed versions of other libraries. The
+        message names the sampler that was used in its place.
     """
     if sampler not in SAMPLERS:
         raise ModelError(f"no sampler {sampler!r}. Samplers: {', '.join(SAMPLERS)}")

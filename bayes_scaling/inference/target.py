@@ -26,7 +26,7 @@ class Target(Protocol):
         """Return a value for each `pm.Data` of the model."""
 
     def starts(self) -> Mapping[str, Any]:
-        """Return where chains start, by variable; None or absent: where PyMC would start."""
+        """Return where chains start, by variable; None or absent stands for PyMC's own."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Samples:
     Attributes
     ----------
     posterior, sample_stats : xarray.Dataset
-        Dimensions (chain, draw). A kept draw is diverging if one since the last kept is.
+        Dimensions (chain, draw). A kept draw is diverging if any since the last kept is.
     diagnostics : Diagnostics
         Whether the draws can be trusted.
     sampler : str

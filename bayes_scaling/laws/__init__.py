@@ -1,4 +1,4 @@
-"""Scaling laws, one file each, and the contract for laws of one's own."""
+"""Scaling laws, one file each, and the contract for laws of your own."""
 
 from bayes_scaling.laws.base import (
     LOSS_SCATTER,

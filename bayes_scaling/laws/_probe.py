@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayes_scaling.laws.base import Parameter, ScalingLaw, TwoStageLaw
 
-# As of a real ladder: natural logarithms of FLOPs, parameters, tokens and samples.
+# As in a real ladder: natural logarithms of FLOPs, parameters, tokens and samples.
 _CENTRES = {"flops": 46.5, "params": 20.3, "tokens": 23.3, "k": 2.2}
 REACH = 4.0
 CHAIN, DRAW, PLACE = "chain", "draw", "place"
@@ -29,7 +29,7 @@ def trial_inputs(law: ScalingLaw, places: Any) -> dict[str, xr.DataArray]:
     """Return the inputs of a law at places along each of them, and its features there."""
     names = (*law.columns, "loss") if isinstance(law, TwoStageLaw) else law.columns
     places = np.asarray(places, float)
-    # No two inputs move alike, so that one taken for another shows; a loss moves by a nat.
+    # No two inputs move alike, so that a law that confuses two is found; a loss moves by a nat.
     scales = [0.25 if n == "loss" else 1 / (1 + 0.3 * i) for i, n in enumerate(names)]
     x = {
         name: xr.DataArray(scale * places, dims=PLACE)
@@ -63,7 +63,7 @@ def fingerprint(law: ScalingLaw) -> str:
     for parameter in law.parameters:
         text.update(repr((parameter.name, parameter.start, parameter.shape)).encode())
     for numbers in _computed(law):
-        # Nine digits: what a change of NumPy may do to the last bits is no other law.
+        # Nine digits: a new NumPy may change the last bits, and that is not another law.
         text.update(" ".join(f"{value:.8e}" for value in np.ravel(numbers)).encode())
     return text.hexdigest()[:16]
 

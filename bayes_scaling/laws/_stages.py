@@ -18,7 +18,7 @@ from bayes_scaling.laws.base import (
 class LogLinearLoss(TwoStageLaw):
     """First stage of the published baselines: log L is linear in log C.
 
-    Sampled by the loss and its exponent at the centroid.
+    The sampled parameters are the loss and its exponent at the centroid.
     """
 
     loss_parameters = (
@@ -32,7 +32,7 @@ class LogLinearLoss(TwoStageLaw):
         return xp.log(p["loss_level"]) - p["loss_exponent"] * x["flops"]
 
     def loss_constant(self, p: Values, c: Values, xp: Any) -> Array:
-        """Return log of the constant B of L = B·C^−loss_exponent."""
+        """Return the log of the constant B of L = B·C^−loss_exponent."""
         return xp.log(p["loss_level"]) + p["loss_exponent"] * c["flops"]
 
 
@@ -49,7 +49,7 @@ NEG_LOG_CEILING = Parameter(
 
 
 def _sigmoid_width(p: Values, x: Values, xp: Any) -> Array:
-    """Return how steep a sigmoid is for its slope at the mean loss, which is what runs settle."""
+    """Return a sigmoid's steepness per slope at the mean loss; runs determine that slope."""
     return -1 / xp.expm1(p["neg_log_ceiling"] - p["neg_log_q"])
 
 
@@ -59,7 +59,7 @@ STEEPNESS = Parameter(
 
 
 def sigmoid_of_loss(p: Values, x: Values, xp: Any) -> Array:
-    """Return ceiling·sigmoid(steepness·(midpoint − L)), e^−neg_log_q at the mean loss."""
+    """Return ceiling·sigmoid(steepness·(midpoint − L)), which is e^−neg_log_q at the mean loss."""
     odds = xp.expm1(p["neg_log_q"] - p["neg_log_ceiling"])
     return xp.exp(-p["neg_log_ceiling"]) / (1 + odds * xp.exp(p["steepness"] * x["loss"]))
 

@@ -29,8 +29,8 @@ class Input:
     log : bool
         Whether it enters as its natural logarithm; then it must be positive.
     centred : bool
-        Whether its mean over the fitted runs (of its logarithm, if that is what enters) is
-        taken off.
+        Whether its mean over the fitted runs is subtracted (the mean of its logarithm, if that
+        is what enters).
 
     Examples
     --------
@@ -63,10 +63,10 @@ class Parameter:
     dims : mapping of str to int
         Dimensions of a vector and their lengths; empty for a scalar.
     width : callable, optional
-        About how far the runs let it move given the parameters that come before it, as
-        `width(values, x, xp)`, where ``x["curve_sd"]`` is how well each score by itself settles
-        log(−log Q'). It is the unit in which the sampler moves. The posterior does not depend
-        on it. A parameter has an upper bound or a width, not both.
+        Roughly how far the runs let it move given the parameters that come before it,
+        `width(values, x, xp)`. There ``x["curve_sd"]`` is the approximate sd with which each
+        score alone determines log(−log Q'). The width is the unit in which the sampler moves; the
+        posterior does not depend on it. A parameter has an upper bound or a width, not both.
     shown_as : str
         Constant of the law that figures show in its place, such as the ceiling for its
         logarithm.
@@ -135,10 +135,10 @@ class ScalingLaw(ABC):
 
     **What a law is given.** Inputs arrive as natural logarithms less their mean over the fitted
     runs: ``x["flops"]`` is 0 for a run at the centroid. ``c["flops"]`` is that mean, and
-    ``c["reach"]`` the distance of the farthest fitted run from it in the first input. Every law
+    ``c["reach"]`` is the distance of the farthest fitted run from it in the first input. Every law
     is also given ``p["neg_log_q"]``, the value of −log Q' at the centroid in nats. The model
     samples it, as the accuracy `level` at the centroid; the law adds its own `parameters`.
-    That is how runs speak of a curve: a level and a slope at their middle, one by one.
+    Runs determine a curve best by its level and its slope at their middle.
 
     **What a law gives.** :meth:`normalised_accuracy` is the mean curve. It must equal
     exp(−neg_log_q) at the centroid. :meth:`textbook` gives the constants of the published
@@ -236,7 +236,7 @@ class ScalingLaw(ABC):
             Inputs as they enter, e.g. ``x["flops"] = ln C − c["flops"]``, and the law's
             :meth:`features`.
         c : mapping
-            The centre: what is taken off each input, and ``"reach"``.
+            The centre: what is subtracted from each input, and ``"reach"``.
         xp : module
             `pytensor.tensor` or `numpy`.
         """
@@ -244,7 +244,7 @@ class ScalingLaw(ABC):
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return further known inputs that the law computes from its own; none by default.
 
-        They join `x` in :meth:`normalised_accuracy`, in a model as data.
+        They join `x` in :meth:`normalised_accuracy`; inside a model they are data.
         """
         return {}
 
@@ -255,9 +255,9 @@ class ScalingLaw(ABC):
         c: Values,
         rng: np.random.Generator,
     ) -> dict[str, xr.DataArray]:
-        """Return the parameters, with what the fitted runs cannot have settled drawn.
+        """Return the parameters, and draw the part that lies beyond the fitted runs.
 
-        A law whose curve goes on at random beyond the fitted range draws that part here.
+        A law whose curve continues at random beyond the fitted range draws that part here.
         """
         return dict(p)
 
@@ -272,7 +272,7 @@ class TwoStageLaw(ScalingLaw):
     Both stages are one law with one set of `parameters`; the second reads the loss from
     ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). ``neg_log_q``
     is −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
-    deviation `loss_scatter` in log loss, and that scatter goes on to its accuracy.
+    deviation `loss_scatter` in log loss, and that scatter carries over to its accuracy.
 
     Attributes
     ----------

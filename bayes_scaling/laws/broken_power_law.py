@@ -9,10 +9,11 @@ from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Valu
 class BrokenPowerLaw(ScalingLaw):
     """−log Q' = a + b·C^−c0·(1 + (C/d1)^(1/f1))^(−c1·f1).
 
-    Sampled by the local exponent at the centroid, its change over the fitted range, the place of
-    the break within that range and its width f1 in log C. The published constant a, the limit
-    at infinite compute, is E. Both a break and an E bend the curve, and runs show only the sum:
-    so that sum is sampled, and c1 is what of it E does not explain.
+    The sampled parameters are the local exponent at the centroid, its change over the fitted
+    range, the place of the break within that range and its width f1 in log C, and E. The
+    published constant a, the limit at infinite compute, is E. A break and E both bend the curve,
+    and runs show only their sum. So that sum is sampled, and c1 is the part that E does not
+    explain.
     """
 
     name = "broken_power_law"
@@ -87,7 +88,7 @@ def _local_alpha(p: Values) -> Array:
 
 
 def _c1(p: Values, c: Values, xp: Any) -> Array:
-    """Return the change of the exponent over the break: the whole change less that by E."""
+    """Return the change of the exponent over the break: the whole change minus that by E."""
     alpha, reducible = _local_alpha(p), p["neg_log_q"] - p["E"]
 
     def share(x: Array) -> Array:

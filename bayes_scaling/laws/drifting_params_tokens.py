@@ -14,8 +14,8 @@ def _bend_width(p: Values, x: Values, xp: Any) -> Array:
     return bend_width(p, x, xp, above / (above + p["E"]))
 
 
-# The runs settle how fast the whole of −log Q' falls with N and with D, whatever its reducible
-# part and that part's split; so each exponent is sampled in units of what such a slope makes it.
+# The runs determine how fast the whole of −log Q' falls with N and with D, whatever the reducible
+# part and its split. So each exponent is sampled in units of its value for such a slope of 1.
 def _alpha_width(p: Values, x: Values, xp: Any) -> Array:
     return p["neg_log_q"] / ((p["neg_log_q"] - p["E"]) * p["params_share"])
 
@@ -28,8 +28,8 @@ class DriftingParamsTokens(DriftingPowerLaw):
     """−log Q' = (A·N^−α + B·D^−β)·e^−w(log C) + E, w an integrated Wiener process.
 
     The drifting power law with a ceiling, for ladders whose ratio of tokens to parameters
-    varies: what drifts with compute is the reducible part that both together leave. Without drift
-    and ceiling it is :class:`~bayes_scaling.laws.params_tokens.ParamsTokens`.
+    varies. The reducible part, the sum of both terms, drifts with compute. Without drift and
+    ceiling it is :class:`~bayes_scaling.laws.params_tokens.ParamsTokens`.
     """
 
     name = "drifting_params_tokens"

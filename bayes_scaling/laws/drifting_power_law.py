@@ -1,6 +1,7 @@
 """A direct power law whose exponent drifts with compute: structural error as a parameter."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,9 +25,9 @@ def _ramps(u: Any) -> Any:
 def _line_and_rotation() -> tuple[Any, Any]:
     """Split the random walk into its straight line and its bends, largest bend first.
 
-    Runs settle the straight line far better than any single step, and a few broad bends far
-    better than the rest; taking the line out and rotating the steps to those bends leaves
-    coordinates that the posterior hardly correlates. A rotation keeps them standard normal.
+    Runs determine the straight line far better than any single step, and a few broad bends far
+    better than the rest. So the line is taken out and the steps are rotated to those bends. In
+    the posterior these coordinates are hardly correlated. A rotation keeps them standard normal.
     """
     u = np.linspace(-1, 1, 201)
     line = np.column_stack([np.ones_like(u), u])
@@ -40,16 +41,19 @@ _END_SLOPE = (1 - _LINE[1]) @ _ROTATION
 
 
 def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0) -> Array:
-    """Return the sd that runs at x leave each bend, if nothing else were unknown.
+    """Return the sd that runs at x leave each bend, if everything else is known.
 
-    The larger tau is, the more the curve moves with a bend, and the less the runs let it.
-    `share` is that of −log Q' which moves.
+    The larger tau is, the more a bend moves the curve, and the less the runs let the bend move.
+    `share` is the share of −log Q' that moves.
     """
     precision = (share / x["curve_sd"])[:, None]
     information = ((x["drift_basis"] * precision) ** 2).sum(axis=0)
     return 1 / xp.sqrt(1 + p["tau"] ** 2 * information)
 
 
+MEAN_EXPONENT = replace(
+    EXPONENT, meaning="mean exponent: fall of log(−log Q') per unit of log C over the fitted range"
+)
 TAU = Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04)
 DRIFT = Parameter(
     "drift",
@@ -73,14 +77,14 @@ class DriftingPowerLaw(ScalingLaw):
 
     The local exponent −z′ drifts as a random walk with standard deviation τ·sqrt(Δ log C), in
     steps at evenly spaced knots, round its mean over the fitted range. Beyond the fitted runs
-    the walk goes on, so that intervals widen with the distance of extrapolation at a rate
+    the walk continues, so that intervals widen with the distance of extrapolation at a rate
     that the runs themselves show.
     """
 
     name = "drifting_power_law"
     equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
     source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
-    parameters: ClassVar[tuple[Parameter, ...]] = (EXPONENT, TAU, DRIFT)
+    parameters: ClassVar[tuple[Parameter, ...]] = (MEAN_EXPONENT, TAU, DRIFT)
     constants: ClassVar[tuple[Constant, ...]] = (
         Constant("exponent_at_end", "local exponent at the upper end of the fitted range"),
     )
@@ -115,7 +119,7 @@ class DriftingPowerLaw(ScalingLaw):
         """Draw the steps of the exponent at knots beyond the fitted range."""
         known = p["drift"].drop_vars(KNOT, errors="ignore")
         shape = [known.sizes[dim] for dim in ("chain", "draw")]
-        # One stream a side, so that a budget's draws do not depend on which others are asked.
+        # One stream per side, so that a budget's draws do not depend on the other budgets.
         sides = zip(rng.spawn(2), _beyond(x["flops"] / c["reach"]), strict=True)
         steps = [
             xr.DataArray(stream.standard_normal(shape), dims=("chain", "draw"))

@@ -3,9 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
-from bayes_scaling.laws._pieces import CEILING, EXPONENT, IRREDUCIBLE, reducible_exponent
+from bayes_scaling.laws._pieces import CEILING, IRREDUCIBLE, reducible_exponent
 from bayes_scaling.laws.base import Array, Constant, Values
-from bayes_scaling.laws.drifting_power_law import DRIFT, TAU, DriftingPowerLaw, bend_width, drifted
+from bayes_scaling.laws.drifting_power_law import (
+    DRIFT,
+    MEAN_EXPONENT,
+    TAU,
+    DriftingPowerLaw,
+    bend_width,
+    drifted,
+)
 
 
 def _width(p: Values, x: Values, xp: Any) -> Array:
@@ -16,13 +23,13 @@ def _width(p: Values, x: Values, xp: Any) -> Array:
 class DriftingPowerLawCeiling(DriftingPowerLaw):
     """log(−log Q' − E) = z(log C): what drifts is the exponent of the reducible part.
 
-    With E = 0 it is :class:`DriftingPowerLaw`, without drift the power law with a ceiling.
+    With E = 0 it is :class:`DriftingPowerLaw`; without drift, the power law with a ceiling.
     """
 
     name = "drifting_power_law_ceiling"
     equation = "log(-log Q' - E) = z(log C), -z' a Wiener process of scale tau"
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 10, with a drift"
-    parameters = (EXPONENT, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
+    parameters = (MEAN_EXPONENT, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
     constants = (
         Constant("alpha_at_end", "exponent of the reducible part at the upper end of the range"),
         CEILING,

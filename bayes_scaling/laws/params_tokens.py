@@ -17,7 +17,7 @@ AMOUNTS = (
 
 
 def relative(p: Values, x: Values, xp: Any) -> Array:
-    """Return the sum of both terms at x over that at the centroid."""
+    """Return the sum of both terms at x divided by that at the centroid."""
     from_params = p["params_share"] * xp.exp(-p["alpha"] * x["params"])
     return from_params + (1 - p["params_share"]) * xp.exp(-p["beta"] * x["tokens"])
 
@@ -33,9 +33,9 @@ def amounts(p: Values, whole: Array, c: Values, xp: Any) -> dict[str, Array]:
 class ParamsTokens(ScalingLaw):
     """−log Q' = A·N^−α + B·D^−β.
 
-    Sampled by the share of −log Q' at the centroid that is due to parameters, and the two
-    exponents. Where tokens per parameter hardly vary, the data cannot tell the two terms apart
-    and their split is the prior's.
+    The sampled parameters are the share of −log Q' at the centroid that is due to parameters,
+    and the two exponents. Where tokens per parameter hardly vary, the data cannot tell the two
+    terms apart, and the prior decides their split.
     """
 
     name = "params_tokens"

@@ -8,8 +8,8 @@ from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Valu
 class PassAtK(ScalingLaw):
     """log(−log Q(C, k)) = log A + α·log C + β·log k + δ·log C·log k.
 
-    α and β are negative where more compute and more samples help. Sampled by the two
-    slopes at the centroid of log C and log k, where they are least correlated.
+    α and β are negative where more compute and more samples help. The two slopes are sampled
+    at the centroid of log C and log k, where they are least correlated.
     """
 
     name = "pass_at_k"

@@ -9,8 +9,8 @@ from bayes_scaling.laws.base import Array, Constant, ScalingLaw, Values
 class PowerLawCeiling(ScalingLaw):
     """−log Q' = A·C^−α + E, so that Q' tends to the ceiling e^−E.
 
-    Sampled by the local exponent at the centroid, the slope that data show, from which
-    α follows once E is known: the two exponents differ by the reducible share of −log Q'.
+    The sampled parameters are E and the local exponent at the centroid, the slope that data show.
+    α follows from them: it is the local exponent divided by the reducible share of −log Q'.
     """
 
     name = "power_law_ceiling"

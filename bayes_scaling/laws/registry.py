@@ -1,4 +1,4 @@
-"""The laws there are, by name: those that ship, and those that a session has added."""
+"""All laws by name: those that ship, and those that a session has added."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def available_laws() -> list[str]:
 
 
 def register_law(law: ScalingLaw | type[ScalingLaw]) -> ScalingLaw:
-    """Add a law to those that are found by name, and return it.
+    """Register a law, so that it is found by name, and return it.
 
     A law of the same name that was registered before is replaced, so that a notebook cell can
     be run again.
@@ -46,7 +46,8 @@ def register_law(law: ScalingLaw | type[ScalingLaw]) -> ScalingLaw:
     Parameters
     ----------
     law : ScalingLaw, or its class
-        The law. It may also be used as a decorator of the class.
+        The law. As a decorator of a class, the name of the class then stands for the law itself,
+        an instance.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def get_law(name: str) -> ScalingLaw:
     Raises
     ------
     ModelError
-        If there is no such law; the message lists those there are.
+        If there is no such law; the message lists the names.
 
     Examples
     --------

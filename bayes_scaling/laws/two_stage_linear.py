@@ -5,8 +5,8 @@ from typing import Any
 from bayes_scaling.laws._stages import LOG_B, LogLinearLoss
 from bayes_scaling.laws.base import Array, Constant, Parameter, Values
 
-# Where the line reaches Q' = 0 the curve bends within about this much, not in a corner, which
-# would make NUTS diverge: runs near chance then sit at some 0.7 of it at most above 0.
+# Where the line reaches Q' = 0, the curve bends over about this much of Q'; a corner would make
+# NUTS diverge. The curve exceeds the larger of line and 0 by at most 0.7 of this.
 _CORNER = 0.01
 
 

@@ -40,7 +40,7 @@ class BoundModel:
     Attributes
     ----------
     model : ScalingModel
-        The model with nothing left "auto", the floor's prior centred.
+        The model with every "auto" option settled and the floor's prior centred.
     runs : Runs
         The runs as given, before any filter.
     observations : xarray.Dataset
@@ -105,7 +105,7 @@ class BoundModel:
         return pm.model_to_graphviz(self.pymc, **kwargs)
 
     def sample(self, **kwargs: Any) -> Any:
-        """Sample the posterior by :func:`pymc.sample`, and return what that returns.
+        """Sample the posterior by :func:`pymc.sample` and return its result.
 
         :func:`bayes_scaling.fit_runs` samples the same posterior faster, and returns a
         :class:`Fit` that forecasts.
@@ -146,12 +146,12 @@ class BoundModel:
         return drawn
 
     def prior_predictive(self, draws: int = 1000, seed: int = 0) -> xr.DataTree:
-        """Draw parameters from the prior, and scores of the runs that they would give.
+        """Draw parameters from the prior, and scores that the runs would then have.
 
         Parameters
         ----------
         draws, seed : int
-            As of :meth:`prior`.
+            As for :meth:`prior`.
 
         Returns
         -------
@@ -196,10 +196,10 @@ class BoundModel:
         return numbers
 
     def starts(self) -> dict[str, Any]:
-        """Return where the chains start, before jitter; None: where PyMC would start.
+        """Return where the chains start, before jitter; None stands for PyMC's own start.
 
         The level starts at the mean score, and the floor between chance and the lowest score:
-        a floor whose prior is narrow is not found from far away.
+        the sampler does not find a floor with a narrow prior from far away.
         """
         starts = {p.name: np.full(p.shape, p.start) if p.dims else p.start for p in self.parameters}
         score, chance = self.observations["score"], float(self.observations["chance"])
@@ -214,7 +214,7 @@ class BoundModel:
     # ---- evaluating ------------------------------------------------------------------------
 
     def inputs(self, rows: xr.Dataset) -> dict[str, xr.DataArray]:
-        """Return the inputs of rows as they enter the law, and what the law makes of them.
+        """Return the inputs of rows as they enter the law, and the law's features.
 
         Raises
         ------
@@ -257,9 +257,9 @@ class BoundModel:
             Draws of the parameters, dimensions (chain, draw).
         rows : xarray.Dataset
             The law's inputs in their own units, along any dimension. A two-stage law goes
-            through their `loss` where they have one, else through the loss it forecasts.
+            through their `loss` if they have one, else through the loss it forecasts.
         rng : numpy.random.Generator
-            For a law whose curve goes on at random beyond the fitted range.
+            For a law whose curve continues at random beyond the fitted range.
         loss_residual : xarray.DataArray or float
             How far a run's log loss lies from the forecast one, in units of `loss_scatter`.
         """
@@ -277,7 +277,7 @@ class BoundModel:
         return accuracy(quality, floor, np).rename("curve")
 
     def log_loss(self, posterior: xr.Dataset, rows: xr.Dataset) -> xr.DataArray:
-        """Return the log of the median loss of a two-stage law; arguments as of :meth:`curve`."""
+        """Return the log of the median loss of a two-stage law; arguments as for :meth:`curve`."""
         p = {str(name): posterior[name] for name in posterior.data_vars}
         law = cast(TwoStageLaw, self.law)
         return law.log_loss(p, self.inputs(rows), centre_of(self.observations), np)
@@ -301,7 +301,7 @@ def bind(model: ScalingModel, runs: Runs) -> BoundModel:
 
 
 def _with_floor_at(model: ScalingModel, chance: float) -> ScalingModel:
-    """Return the model with a floor that is centred on chance, unless its prior says where."""
+    """Return the model with the floor's prior centred on chance, unless it has a location."""
     prior = model.priors["floor"]
     if prior.distribution not in _CENTRED or "mu" in prior.parameters:
         return model
@@ -310,7 +310,7 @@ def _with_floor_at(model: ScalingModel, chance: float) -> ScalingModel:
 
 
 def _log_ways(correct: Any, n_items: Any) -> Any:
-    """Return the log binomial coefficients of so many right answers."""
+    """Return the log of the number of ways to choose `correct` of `n_items`."""
     return -np.log1p(n_items) - betaln(correct + 1, n_items - correct + 1)
 
 

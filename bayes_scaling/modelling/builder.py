@@ -1,4 +1,4 @@
-"""From a bound model to its `pm.Model`."""
+"""Build the `pm.Model` of a bound model."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ def ready_file(name: str) -> Path:
 
 
 def default_priors(law: ScalingLaw) -> tuple[dict[str, Prior], dict[str, str]]:
-    """Return the priors that hold where nobody says otherwise, and their reasons.
+    """Return the default priors of a law's model, and their reasons.
 
-    Those that all models share (level, floor, scatter, ...), then those of the law: from its
-    file if it ships, else from its attribute `priors`.
+    These are the priors that all models share (level, floor, scatter, ...) and those of the law.
+    The law's come from its file if it ships, else from its attribute `priors`.
     """
     priors, reasons = _priors_of_file(_COMMON)
     priors, reasons = dict(priors), dict(reasons)

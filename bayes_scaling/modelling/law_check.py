@@ -1,4 +1,4 @@
-"""Whether a law keeps the contract of `ScalingLaw`, and in words what is broken."""
+"""Check whether a law keeps the contract of `ScalingLaw`, and say in words what is broken."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def check_law(law: ScalingLaw | type[ScalingLaw]) -> None:
     Raises
     ------
     ModelError
-        Listing in words what is broken: names and declarations, bounds and their order, the
-        curve's value at the centroid, what it does to dimensions, whether NumPy and PyTensor
-        agree, the constants, and the default priors.
+        If it does not. The message lists in words what is broken: names and declarations, bounds
+        and their order, the curve's value at the centroid, what it does to dimensions, whether
+        NumPy and PyTensor agree, the constants, and the default priors.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def _stage_one(law: TwoStageLaw) -> Iterator[str]:
 
 
 class _Known(Mapping[str, Any]):
-    """Values by name that say by whom a name is asked for that is not there."""
+    """Values by name; a name that is missing raises an error that lists the others."""
 
     def __init__(self, values: Mapping[str, Any], what: str) -> None:
         self._values, self._what = values, what
@@ -161,7 +161,7 @@ class _Known(Mapping[str, Any]):
 
 
 class _BrokenError(Exception):
-    """Something that a law asks for or returns, in words."""
+    """What is wrong with something that a law reads or returns, in words."""
 
 
 def _tried(what: str, compute: Callable[[], Any]) -> tuple[Any, list[str]]:
@@ -195,7 +195,7 @@ def _computations(law: ScalingLaw) -> Iterator[str]:
 
 
 def _curve(law: ScalingLaw, p: Mapping[str, Any], x: Any, c: Any) -> Any:
-    """Return the curve and, of two stages, the loss, with NumPy."""
+    """Return the curve and, for a two-stage law, the log loss, computed with NumPy."""
     rng = np.random.default_rng(0)
     p = _Known(law.beyond(dict(p), x, c, rng), "p")
     x, c = _Known(x, "x"), _Known(c, "c")

@@ -1,12 +1,13 @@
 """How the scores of runs scatter round the mean curve.
 
-Every likelihood speaks of scatter on one readable scale: `scatter` is the standard deviation
+Every likelihood measures scatter on one readable scale: `scatter` is the standard deviation
 of a run's true accuracy round the curve, for a curve at 50% accuracy; away from 50% it
-shrinks as sqrt(Q (1 − Q)), as the spread of a beta distribution does. On top of it comes the
-binomial noise of a finite test set, which is known and not estimated.
+shrinks as sqrt(Q (1 − Q)), as the spread of a beta distribution does. The binomial noise of a
+finite test set is added to it; that noise is known and not estimated.
 
-Each is written twice, on purpose: in PyMC for sampling, and over labelled arrays with SciPy for
-predictions and pointwise densities, which need no compilation. Tests hold the two together.
+Each is written twice on purpose: in PyMC for sampling, and with SciPy on labelled arrays for
+predictions and pointwise densities, which then need no compilation. Tests check that the two
+agree.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ import xarray as xr
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import Parameter
 
-# Variance of a score at the very edges, as a share of that at 50% accuracy times four: a curve at
-# 0 must leave room for one right answer of a small test set.
+# Added to Q (1 − Q) in the variance of a score: a curve at 0 must leave room for one right answer
+# of a small test set.
 _VARIANCE_AT_EDGE = 1e-3
-# Scores that differ by less than about a twentieth of a point are not told apart. Without it a run
-# of exact zeros, which any curve near 0 meets exactly, would say that runs do not scatter at all.
+# Smallest sd of a score, a twentieth of a point. Any curve near 0 meets scores of exactly 0, so
+# without this sd several such scores would say that runs do not scatter at all.
 _PRECISION = 5e-4
-# A scatter of a hundredth of a point is none beside the binomial noise of any test set. Below it
-# log Gamma would be taken of numbers so large that rounding makes up density where there is none.
+# A scatter of a hundredth of a point is negligible beside the binomial noise of any test set. A
+# smaller one gives log Gamma arguments so large that rounding errors look like density.
 _LEAST_SCATTER = 1e-4
 
 SCATTER = Parameter(
@@ -55,7 +56,7 @@ class Likelihood(ABC):
         Whether the number of test items must be known.
     unit : str
         Dimension along which observations are independent: "row", or "run" where the rows of
-        one run share their luck.
+        one run depend on each other.
     """
 
     name: ClassVar[str]
@@ -67,9 +68,9 @@ class Likelihood(ABC):
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add the observed scores to the PyMC model on the stack.
 
-        `data` holds "observed_score", "n_items" (0 where unknown), for counts "n_correct" and
-        "log_ways" (log binomial coefficients), and where a run's rows are dependent,
-        "membership" (run by row).
+        `data` holds "observed_score" and "n_items" (0 where unknown). For counts it also holds
+        "n_correct" and "log_ways" (log binomial coefficients), and where a run's rows are
+        dependent "membership" (run by row).
         """
 
     @abstractmethod
@@ -97,7 +98,7 @@ def _beta_binomial(mean: Any, concentration: Any, n_items: Any, _: Any, size: An
 
 
 def _log_mass(correct: Any, mean: Any, concentration: Any, n_items: Any, log_ways: Any) -> Any:
-    """Return its log mass, with as few special functions as will do: they are what a fit costs."""
+    """Return its log mass with few special functions: they take most of the time of a fit."""
     alpha, beta, wrong = mean * concentration, (1 - mean) * concentration, n_items - correct
     return (
         log_ways
@@ -111,7 +112,7 @@ def _log_mass(correct: Any, mean: Any, concentration: Any, n_items: Any, log_way
 
 
 class BetaBinomial(Likelihood):
-    """k correct of n items, the run's true accuracy being beta-distributed round the curve."""
+    """k correct of n items; the run's true accuracy has a beta distribution round the curve."""
 
     name = "beta_binomial"
     needs_items = True
@@ -146,7 +147,7 @@ class BetaBinomial(Likelihood):
     def draw(
         self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
     ) -> xr.DataArray:
-        """Draw scores; with an unknown n_items (0) the score of endlessly many items."""
+        """Draw scores; where n_items is unknown (0), the score on endlessly many items."""
         concentration = _concentration(p["scatter"], np)
         true = xr.apply_ufunc(rng.beta, mean * concentration, (1 - mean) * concentration)
         counted = xr.apply_ufunc(rng.binomial, n_items.astype(int), true)
@@ -217,8 +218,8 @@ class StudentT(Likelihood):
 class NormalByRun(Likelihood):
     """Normal scatter, part of it common to all rows of a run.
 
-    The pass@1, pass@2, ... of a run come from the same samples and rise and fall together;
-    taken as independent they would count one run many times over. The scatter shared by a
+    The pass@1, pass@2, ... of a run come from the same samples and rise and fall together. If
+    they were taken as independent, one run would count many times. The scatter shared by a
     run's rows is integrated out: within a run the standardised residuals have correlation
     `run_share`.
     """
@@ -275,14 +276,14 @@ LIKELIHOODS: dict[str, Likelihood] = {
     for likelihood in (BetaBinomial(), Normal(), StudentT(), NormalByRun())
 }
 
-# Each parameter of any likelihood, once.
+# Every parameter that some likelihood has, without repeats.
 SCATTER_PARAMETERS = tuple(
     dict.fromkeys(p for likelihood in LIKELIHOODS.values() for p in likelihood.parameters)
 )
 
 
 def get_likelihood(name: str) -> Likelihood:
-    """Return the likelihood called `name`; ModelError lists those there are."""
+    """Return the likelihood called `name`; a ModelError lists the names."""
     if name not in LIKELIHOODS:
         raise ModelError(f"no likelihood {name!r}. Likelihoods: {', '.join(LIKELIHOODS)}")
     return LIKELIHOODS[name]

@@ -22,7 +22,7 @@ _ROUGH_SCATTER = 0.02
 
 
 def accuracy(quality: Any, floor: Any, xp: Any) -> Any:
-    """Return the accuracy Q from Q', kept off 0 and 1, which some laws cross."""
+    """Return the accuracy Q from Q', clipped just inside 0 and 1, which some laws cross."""
     return xp.clip(floor + (1 - floor) * quality, _EDGE, 1 - _EDGE)
 
 
@@ -32,7 +32,7 @@ def neg_log_quality(level: Any, floor: Any, xp: Any) -> Any:
 
 
 def curve_sd(score: Any, n_items: Any, chance: float) -> Any:
-    """Return about how well each score by itself settles log(−log Q'), as an sd."""
+    """Return the approximate sd with which each score alone determines log(−log Q')."""
     quality = np.clip((score - chance) / (1 - chance), 0.02, 0.98)
     slope = (1 - chance) * quality * -np.log(quality)
     return spread(score, n_items, _ROUGH_SCATTER, np) / slope

@@ -50,15 +50,15 @@ class ScalingModel:
     law : ScalingLaw, its class, or str
         The law, or the name of one that ships or is registered.
     priors : mapping of str to pymc_extras.prior.Prior, optional
-        Priors of sampled parameters. Those left out are the law's defaults and those that all
-        models share.
+        Priors of sampled parameters. A parameter that is left out has the law's default prior,
+        or the one that all models share.
     likelihood_name : str
-        "beta_binomial", "normal", "student_t", "normal_by_run", or "auto": beta-binomial where
+        "beta_binomial", "normal", "student_t", "normal_by_run", or "auto": beta-binomial if
         every run's item count is known, else normal.
     floor : {"free", "fixed", "filter"}
-        What a run that has learnt nothing scores: a parameter with a prior round the chance
-        level; the chance level; or the chance level after dropping runs within 5 points of
-        it (the papers' filter).
+        The score of a run that has learnt nothing. "free": a parameter with a prior round the
+        chance level. "fixed": the chance level. "filter": the chance level, and runs within 5
+        points of it or below are dropped (the papers' filter).
     loss : str
         The loss that a two-stage law goes through: a loss column of the runs, "task_loss",
         or "auto", the loss on the runs' own mixture. Direct laws do not read it.
@@ -68,8 +68,8 @@ class ScalingModel:
     Raises
     ------
     ModelError
-        If a sampled parameter has no prior, a prior is of no parameter, or a field of a prior
-        could not be honoured.
+        If a sampled parameter has no prior, a prior belongs to no parameter, or a field of a
+        prior cannot be honoured.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class ScalingModel:
     def parameters(self) -> tuple[Parameter, ...]:
         """Sampled parameters, of the curve and of the scatter, in the order of creation.
 
-        Of a model whose likelihood is "auto" those of the scatter that every likelihood has.
+        If the likelihood is "auto", the scatter has only the parameter of every likelihood.
         """
         floor = (FLOOR,) if self.floor == "free" else ()
         name = "normal" if self.likelihood_name == AUTO else self.likelihood_name
@@ -148,7 +148,7 @@ class ScalingModel:
         Raises
         ------
         ModelError
-            If a name is not one of the model's parameters, or a prior could not be honoured.
+            If a name is not one of the model's parameters, or a prior cannot be honoured.
         """
         reasons = {k: v for k, v in self.reasons.items() if k not in priors}
         return replace(self, priors={**self.priors, **priors}, reasons=reasons)
@@ -165,7 +165,7 @@ class ScalingModel:
         Parameters
         ----------
         likelihood, floor, loss : str, optional
-            As of :class:`ScalingModel`; what is left out stays as it is.
+            As for :class:`ScalingModel`. An option that is left out stays as it is.
         """
         return replace(
             self,
@@ -175,7 +175,7 @@ class ScalingModel:
         )
 
     def on(self, runs: Runs) -> BoundModel:
-        """Return the model bound to one series of runs, with all that is "auto" settled.
+        """Return the model bound to one series of runs, with every "auto" option settled.
 
         Parameters
         ----------
@@ -201,7 +201,7 @@ class ScalingModel:
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain numbers and text, in the layout of `models/*.toml`.
 
-        A law of one's own is named, with a fingerprint of what it computes.
+        A law of your own is stored by name, with a fingerprint of what it computes.
         """
         own = {} if self.law_name in shipped_laws() else {"fingerprint": fingerprint(self.law)}
         return {
@@ -223,9 +223,9 @@ class ScalingModel:
         Parameters
         ----------
         spec : mapping
-            As of :meth:`to_dict`.
+            As returned by :meth:`to_dict`.
         law : ScalingLaw, optional
-            The law, where it is one of your own that is not registered.
+            The law, if it is your own and not registered.
 
         Raises
         ------
@@ -268,11 +268,11 @@ def _same_law(spec: Mapping[str, Any], law: ScalingLaw | None) -> ScalingLaw:
 
 
 def load_model(model: str | Path) -> ScalingModel:
-    """Return a ready model by name, or the model of a TOML file of one's own.
+    """Return a ready model by name, or the model of a TOML file of your own.
 
-    What a file leaves out of the priors that all models share (level, floor, scatter, ...)
-    comes from `models/common.toml`; a file of one's own that names a ready law may give only
-    what it changes.
+    Priors that all models share (level, floor, scatter, ...) come from `models/common.toml` if
+    the file does not give them. A file of your own that names a ready law may give only what it
+    changes.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import Input, ScalingLaw
 from bayes_scaling.runs import Runs
 
-# Log of the smallest span of tokens per parameter from which a law in both can be learnt.
+# A law in parameters and tokens needs runs whose tokens per parameter differ by this factor (log).
 _MIN_RATIO_SPREAD = np.log(1.5)
 # Words for what to do when a law's input is missing.
 _MEND = {
@@ -42,9 +42,9 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
     xarray.Dataset
         Dimension `row`, labelled by run (and k, where a run has several rows): `score` in
         [0, 1], `n_items` (0 where unknown), the law's inputs, and `loss` of a two-stage law.
-        Scalars: `chance` and the centre (`centre_<input>`, what is taken off each input as it
-        enters, of the loss its mean; `reach`, distance of the farthest run from the centre in
-        the first input).
+        Scalars: `chance` and the centre. `centre_<input>` is subtracted from each input as it
+        enters, `centre_loss` is the mean loss, and `reach` is the distance of the farthest run
+        from the mean of the first input.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
 
 
 def enter(one: Input, values: Any) -> Any:
-    """Return an input as it enters a law, before its mean is taken off."""
+    """Return an input as it enters a law, before its mean is subtracted."""
     return np.log(values) if one.log else values
 
 
@@ -115,8 +115,8 @@ def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
             )
     if {"params", "tokens"} <= set(law.columns) and not ratios_vary(table):
         raise ModelError(
-            f"{where}: all runs have about the same tokens per parameter, so their effects "
-            f"cannot be told apart as {law.name} does; use a law in flops, or add runs at other "
+            f"{where}: all runs have about the same tokens per parameter, so "
+            f"{law.name} cannot tell their effects apart; use a law in flops, or add runs at other "
             "ratios"
         )
     n_runs = table["run"].nunique()
@@ -164,7 +164,7 @@ def choose_loss(runs: Runs, loss: str) -> str:
 
 
 def check_loss(runs: Runs, name: str, loss: str) -> None:
-    """Raise a ModelError unless what is called `name` finds a loss in every row."""
+    """Raise a ModelError, which says that `name` needs it, unless every row has a loss."""
     table = runs.table
     where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
     bad = table[loss].isna() | (table[loss] <= 0)

@@ -26,21 +26,21 @@ Dims = tuple[str, ...]
 
 
 def check_prior(parameter: Parameter, prior: Any, *, bounded: bool) -> None:
-    """Make sure that every field of a prior will be what is sampled.
+    """Check that the model can honour every field of a prior.
 
     Parameters
     ----------
     parameter : Parameter
-        What it is a prior of.
+        The parameter that the prior is for.
     prior : Prior
         The prior.
     bounded : bool
-        Whether the parameter is cut to an interval that other parameters give.
+        Whether the prior is truncated to an interval.
 
     Raises
     ------
     ModelError
-        Naming the parameter, the field, and what to do.
+        If not. The message names the parameter, the field, and what to do.
     """
     where = f"prior of {parameter.name!r}"
     if not isinstance(prior, Prior):
@@ -88,7 +88,7 @@ def _check_hyperparameter(what: str, value: Any, shape: tuple[int, ...]) -> None
 
 
 def _check_complete(where: str, prior: Prior) -> None:
-    """Make sure that the distribution has all the hyperparameters that it needs."""
+    """Check that the distribution has all the hyperparameters that it needs."""
     trial = {k: 0.5 if isinstance(v, Prior) else v for k, v in prior.parameters.items()}
     trial = {k: np.asarray(v) if isinstance(v, xr.DataArray) else v for k, v in trial.items()}
     try:
@@ -104,7 +104,7 @@ def _check_complete(where: str, prior: Prior) -> None:
 
 
 def structure_of(prior: Prior) -> tuple[Any, ...]:
-    """Return all of a prior but its numbers."""
+    """Return everything about a prior except its numbers."""
     inner = tuple(
         (key, structure_of(value) if isinstance(value, Prior) else np.ndim(value))
         for key, value in prior.parameters.items()
@@ -126,7 +126,7 @@ def hyperparameters(name: str, prior: Prior) -> dict[str, Any]:
 def start_within(prior: Prior, start: Any) -> Any:
     """Return where chains may start under a prior: `start`, or None if it has no density there.
 
-    None as well where the parameter itself is not what is sampled, or its prior has a prior.
+    Also None if the parameter itself is not sampled, or if a hyperparameter has a prior.
     """
     plain = prior.transform is None and prior.centered
     if not plain or any(isinstance(v, Prior) for v in prior.parameters.values()):
@@ -158,20 +158,20 @@ def create_variable(
     """Create the variable `name` in the model on the stack.
 
     Hyperparameters enter as `pm.Data`, so that one compiled model serves every prior of the same
-    family; a prior in the place of a number becomes a variable `<name>_<hyperparameter>`.
+    family. A prior in the place of a number becomes a variable `<name>_<hyperparameter>`.
 
     Parameters
     ----------
     name : str
-        Name of the variable. With a transform, or if not centred, what is sampled is called
-        `<name>_raw` or `<name>_offset`, and `name` follows from it.
+        Name of the variable. With a transform, or if the prior is not centred, the sampled
+        variable is called `<name>_raw` or `<name>_offset`, and `name` is computed from it.
     prior : Prior
-        As passed by :func:`check_prior`.
+        A prior that :func:`check_prior` accepts.
     bounds : tuple, optional
         Interval that the prior is truncated to.
     width : tensor, optional
-        Unit in which the sampler moves. It changes no density, so it is left out where it is not
-        the variable itself that is sampled.
+        Unit in which the sampler moves. It does not change the density, so it is ignored if the
+        variable itself is not sampled.
     dims : tuple of str
         Dimensions of the variable.
     start : float or array, optional
@@ -230,9 +230,9 @@ def _function(transform: str) -> Callable[[Any], Any]:
 def _create_in_widths(
     name: str, prior: Prior, inner: Mapping[str, Any], width: Any, dims: Dims, start: Any
 ) -> Any:
-    """Create a variable whose distribution is its prior, and which hands `width` to its transform.
+    """Create a variable that follows its prior and passes `width` to its transform.
 
-    PyMC gives a transform what the distribution is made from, and nothing else.
+    PyMC gives a transform only the inputs of the distribution, so `width` must be one of them.
     """
 
     def base(*values: Any, **size: Any) -> Any:

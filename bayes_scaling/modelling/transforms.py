@@ -36,10 +36,10 @@ class ProbitInterval(Transform):
 
 
 class InWidths(Transform):
-    """Measure a parameter in widths that depend on other parameters; a positive one by its log.
+    """Measure a parameter in widths that depend on other parameters, a positive one on a log scale.
 
-    How far the runs let the bends of a curve move depends on the scale of the bends. Sampled
-    as they are, that is a funnel; in units of the width the runs leave them, it is not.
+    How far the runs let the bends of a curve move depends on the scale of the bends. If the
+    bends themselves are sampled, the posterior is a funnel; in units of this width, it is not.
     """
 
     name = "in_widths"

@@ -1,4 +1,4 @@
-"""How models are told apart in figures that show several."""
+"""Line styles that tell models apart in figures of several models."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 # Hues of Okabe and Ito (2008); cold for direct laws, warm for laws through a loss, grey for point
-# fits and black for the mixture of all, so that the question of the field is seen at a glance.
+# fits and black for the mixture of all, so that direct and two-stage laws are told at a glance.
 _COLOURS = {
     "direct": ("#0072B2", "#009E73", "#56B4E9", "#08457E", "#66A61E", "#6A51A3"),
     "two_stage": ("#D55E00", "#E69F00", "#CC79A7", "#8C2D04"),
@@ -30,7 +30,7 @@ FAMILIES = {
 
 
 def looks(families: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the line style of each model, given the family of each, in the order of legends."""
+    """Return the line style of each model from its family, in the order of legends."""
     found = {}
     for family in FAMILIES:
         members = [model for model, of in families.items() if of == family]

@@ -42,8 +42,8 @@ _TYPOGRAPHY: Any = {
 def style() -> Iterator[None]:
     """Set the typography while a figure is drawn; the user's settings hold outside.
 
-    Not by `plt.rc_context`, which at its end would undo what the display of a notebook sets at
-    its first figure, so that no later figure would show.
+    `plt.rc_context` is no use here: at its end it would undo what a notebook sets at its first
+    figure, and no later figure would show.
     """
     before = {name: plt.rcParams[name] for name in _TYPOGRAPHY}
     plt.rcParams.update(_TYPOGRAPHY)
@@ -64,7 +64,7 @@ def heading(fit: Fit, *details: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return text that Matplotlib shows as it is, without reading formulas into it."""
+    """Return text that Matplotlib shows as it is, without reading formulas in it."""
     return text.replace("$", r"\$")
 
 

@@ -46,7 +46,7 @@ def plot_bands(
     Returns
     -------
     matplotlib.figure.Figure
-        Of each fit the median and the 90% interval of the score of one future run.
+        The median and the 90% interval of the score of one future run, for each fit.
 
     Raises
     ------
@@ -57,6 +57,14 @@ def plot_bands(
     -----
     ConvergenceWarning
         If draws should not be trusted.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> figure = plot_bands({"power law": fit_runs(runs.below(6e21))}, runs.above(6e21))
+    >>> figure.axes[0].get_xlabel()
+    'Training compute C (FLOPs)'
     """
     first = _same_series(fits)
     fitted = first.runs.table
@@ -128,7 +136,7 @@ def _draw_runs(ax: Axes, fitted: pd.DataFrame, unseen: pd.DataFrame) -> None:
         fitted["flops"], fitted["score"], "o", color=_style.FITTED, label="fitted runs", **shared
     )
     if len(unseen):
-        # Black, as the colours are the models'.
+        # Black, because the colours stand for models.
         ax.plot(
             unseen["flops"], unseen["score"], "D", label="held-out runs",
             **{**shared, "mfc": "white", "mec": "black", "mew": 1.2},

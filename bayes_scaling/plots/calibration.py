@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bayes_scaling.errors import ModelError
 from bayes_scaling.plots import _palette, _style
 
-# A score is held out by one cut-off; the same run may be held out by several.
+# What identifies a held-out score: the same run may be held out at several cut-offs.
 _SCORE = ["benchmark", "metric", "mixture", "cutoff", "run", "flops", "observed"]
 _CLUSTER = ["benchmark", "metric", "mixture"]
 _MOST_BINS = 7
@@ -35,18 +35,27 @@ def plot_crps_by_distance(scores: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scores : pandas.DataFrame
-        A row a model × held-out score, as :attr:`Backtest.scores`.
+        One row per model × held-out score, as :attr:`Backtest.scores`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Mean CRPS, of a point fit mean absolute error, of each model in bins of distance, over
+        Mean CRPS of each model (mean absolute error for point fits) in bins of distance, over
         the scores that every model forecast.
 
     Raises
     ------
     ModelError
         If there are no scores.
+
+    Examples
+    --------
+    >>> from bayes_scaling import backtest, load_dataset, load_model
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> models = {law: load_model(law) for law in ("power_law", "power_law_ceiling")}
+    >>> figure = plot_crps_by_distance(backtest(models, runs, [6e21]).scores)
+    >>> figure.axes[0].get_yscale()
+    'log'
     """
     looks = _looks(scores)
     shared, note = _shared(scores)
@@ -73,20 +82,28 @@ def plot_calibration(scores: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scores : pandas.DataFrame
-        A row a model × held-out score, as :attr:`Backtest.scores`. Point
-        fits have no intervals and are left out.
+        One row per model × held-out score, as :attr:`Backtest.scores`. Point fits have no
+        intervals and are left out.
 
     Returns
     -------
     matplotlib.figure.Figure
         Left, the distribution of the PIT (the share of the forecast below the observed score)
-        less the uniform one it should have. Right, the share of scores within 50% and 90%
-        intervals, with a standard error over benchmarks where there are several.
+        minus the uniform one that it should be. Right, the share of scores within 50% and 90%
+        intervals, with a standard error over benchmarks if there are several.
 
     Raises
     ------
     ModelError
         If no score has an interval.
+
+    Examples
+    --------
+    >>> from bayes_scaling import backtest, load_dataset, load_model
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> models = {law: load_model(law) for law in ("power_law", "power_law_ceiling")}
+    >>> len(plot_calibration(backtest(models, runs, [6e21]).scores).axes)
+    2
     """
     with_pit = scores[scores["pit"].notna()]
     looks = _looks(with_pit)
@@ -154,7 +171,7 @@ def _draw_pit(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]]) 
     ax.axhline(0, color=_style.GUIDE, lw=1)
     for model, look in looks.items():
         pit = np.sort(scores.loc[scores["model"] == model, "pit"].to_numpy(float))
-        # Up at each score, and down along the uniform distribution from one to the next.
+        # The line rises at each score, and falls along the uniform distribution between scores.
         x = np.concatenate([[0], np.repeat(pit, 2), [1]])
         below = np.repeat(np.arange(len(pit) + 1) / len(pit), 2)
         stroke = {k: v for k, v in look.items() if k != "marker"}

@@ -1,4 +1,4 @@
-"""Which model predicts runs left out best, and how sure that is."""
+"""Which model predicts left-out runs best, and how sure that is."""
 
 from __future__ import annotations
 
@@ -25,8 +25,16 @@ def plot_comparison(comparison: Comparison) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A row a model, best on top, by :func:`arviz_plots.plot_compare`, with its stacking
+        One row per model, best on top, by :func:`arviz_plots.plot_compare`, with its stacking
         weight and the number of runs whose Pareto k was too large, which were refitted.
+
+    Examples
+    --------
+    >>> from bayes_scaling import compare, fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> fits = {law: fit_runs(runs.below(6e21), law) for law in ("power_law", "power_law_ceiling")}
+    >>> len(plot_comparison(compare(fits)).axes)
+    1
     """
     table = comparison.table
     with _style.style():

@@ -24,7 +24,7 @@ _COLOURS = {
     "item noise": "#BDBDBD",
 }
 _DARK = {"parameters", "stage-1 parameters", "stage-1 residual"}
-# Narrower parts have no room for a number.
+# A part narrower than this has no room for a number.
 _LEAST_LABELLED = 0.04
 
 
@@ -39,7 +39,15 @@ def plot_error_budget(budget: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A bar a future run, with the standard deviation of its forecast score beside it.
+        One bar per future run, with the standard deviation of its forecast score beside it.
+
+    Examples
+    --------
+    >>> from bayes_scaling import error_budget, fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> figure = plot_error_budget(error_budget(fit_runs(runs.below(6e21)), flops=[1e22, 1e23]))
+    >>> figure.axes[0].get_xlabel()
+    'Share of the predictive variance'
     """
     with _style.style():
         figure, ax = plt.subplots(figsize=(8.8, 1.7 + 0.46 * budget.sizes["budget"]))

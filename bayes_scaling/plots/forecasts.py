@@ -23,7 +23,7 @@ from bayes_scaling.runs import Runs
 
 _GRID = 80
 _MOST_PANELS = 4
-# Ratios of tokens to parameters that differ by less are one nominal ratio.
+# Ratios of tokens to parameters that differ by less than this factor are one nominal ratio.
 _SAME_RATIO = 1.25
 # Order of the legend, by the beginnings of its entries.
 _LEGEND = (
@@ -62,14 +62,14 @@ def plot_forecast(
 ) -> Figure:
     """Plot accuracy against training compute, with the bands of the curve and of the score.
 
-    The band of the curve is what is not known of the law. The band of the score holds what one
-    future run would be measured to score: the curve, the scatter of runs, and the noise of the
-    test set.
+    The band of the curve is the uncertainty about the law. The band of the score is for the
+    measured score of one future run: it holds the curve, the scatter of runs, and the noise of
+    the test set.
 
     Parameters
     ----------
     fit : Fit
-        Any law in FLOPs; a law in FLOPs and samples k is drawn with a panel for each k, a law in
+        Any fit. A law in FLOPs and samples k is drawn with a panel for each k, a law in
         parameters and tokens with a panel for each ratio of the two.
     runs_held_out : Runs, optional
         Runs that were not fitted, to compare with.
@@ -79,7 +79,7 @@ def plot_forecast(
     panels : sequence of float, optional
         Which k, or tokens per parameter, to draw; by default up to four that span the runs.
     ax : matplotlib.axes.Axes, optional
-        Where to draw, if there is but one panel.
+        Where to draw, if there is only one panel.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def plot_forecast(
     Raises
     ------
     ModelError
-        If `ax` is given and there are several panels, or `panels` that the law does not have.
+        If `ax` is given and there are several panels, or `panels` is given for one panel.
     RunsError
         If the held-out runs are not of the benchmark and metric that were fitted.
 
@@ -96,6 +96,14 @@ def plot_forecast(
     -----
     ConvergenceWarning
         If the draws should not be trusted; the title says so too.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> figure = plot_forecast(fit_runs(runs.below(6e21)), runs.above(6e21))
+    >>> figure.axes[0].get_xscale()
+    'log'
     """
     if runs_held_out is not None and len(runs_held_out):
         _require_same_series(fit, runs_held_out)
@@ -193,7 +201,7 @@ def _bands(fit: Fit, part: _Panel, grid: NDArray[np.float64]) -> _Bands:
 
 
 def _residuals(bands: _Bands, part: _Panel) -> tuple[_Bands, _Panel]:
-    """Return bands and runs less the median of the curve, in points of accuracy."""
+    """Return bands and runs minus the median of the curve, in points of accuracy."""
     median = bands.curve["median"]
 
     def less_median(table: pd.DataFrame) -> pd.DataFrame:
@@ -209,7 +217,7 @@ def _residuals(bands: _Bands, part: _Panel) -> tuple[_Bands, _Panel]:
 
 
 def _canvas(n_panels: int, ax: Axes | None) -> tuple[Figure, list[Axes], Axes | None]:
-    """Return the figure, an axes a panel and, below a single panel, a strip for residuals."""
+    """Return the figure, one axes per panel and, below a single panel, a strip for residuals."""
     if ax is not None:
         if n_panels > 1:
             raise ModelError(f"{n_panels} panels do not fit one ax; choose one with panels=[...]")
@@ -286,7 +294,7 @@ def _draw_ceiling(ax: Axes, fit: Fit) -> None:
 def _title(fit: Fit, held_out: Runs | None, parts: list[_Panel]) -> str:
     n_held_out = len(held_out) if held_out is not None else 0
     counts = f"{fit.observations.sizes['row']} scores fitted, {n_held_out} held out"
-    # Several panels have a title each.
+    # Several panels each have their own title.
     panel = [part.title for part in parts if part.title and len(parts) == 1]
     panel += [f"{name} = {value:.3g}" for name, value in _held(fit).items()]
     return _style.heading(fit, counts, *panel)

@@ -1,4 +1,4 @@
-"""What the runs taught: each parameter's posterior beside its prior."""
+"""What the fit has learnt from the runs: each parameter's posterior beside its prior."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bayes_scaling.plots import _style
 
 _MOST_COLUMNS = 3
 _PRIOR_DRAWS = 2000
-# A prior is often far wider than the posterior. An axis shows at most so many widths of the
-# posterior's 90% interval, so that its shape can be read.
+# A prior is often far wider than the posterior. An axis shows at most this many widths of
+# the posterior's 90% interval, so that its shape can be read.
 _MOST_WIDTHS = 8.0
 
 
@@ -33,19 +33,27 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     fit : Fit
         Any fit.
     parameters : sequence of str, optional
-        Sampled or textbook parameters; by default all sampled ones, each as the constant that
-        its law shows in its place, such as the ceiling for its logarithm.
+        Sampled or textbook parameters; by default all sampled ones. If the law shows a constant
+        in place of a parameter, such as the ceiling for its logarithm, that is plotted.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel a parameter. Densities are to scale, so a prior much wider than the posterior
+        One panel per parameter. Densities are to scale, so a prior much wider than the posterior
         lies flat along the bottom.
 
     Raises
     ------
     ModelError
         If the fit has no such parameter.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> figure = plot_priors(fit_runs(runs.below(6e21)), ["exponent"])
+    >>> figure.axes[0].get_xlabel()
+    'exponent'
     """
     single = [str(name) for name, draws in fit.posterior.items() if draws.ndim == 2]
     names = _default(fit, single) if parameters is None else list(parameters)
@@ -107,7 +115,7 @@ def _draw(ax: Axes, posterior: NDArray[np.float64], prior: NDArray[np.float64]) 
 
 
 def _span(posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the ends of the axis: the posterior, and of the prior what fits."""
+    """Return the ends of the axis: the whole posterior, and as much of the prior as fits."""
     low, high = np.quantile(posterior, [0.05, 0.95])
     room = (_MOST_WIDTHS - 1) / 2 * (high - low)
     prior_low, prior_high = np.quantile(prior, [0.01, 0.99])

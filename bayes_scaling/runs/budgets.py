@@ -22,19 +22,19 @@ _POSITIVE = ("flops", "params", "tokens", "k", "tokens_per_param")
 
 @dataclass(frozen=True)
 class Budgets:
-    """Future runs: what they cost, what else a law reads of them, and their test items.
+    """Future runs: their cost, the other inputs of laws, and their test items.
 
-    Make one with :meth:`of` or :meth:`of_runs`. What takes budgets also takes the arguments of
-    :meth:`of` as they are.
+    Make one with :meth:`of` or :meth:`of_runs`. Functions that take budgets also take the
+    arguments of :meth:`of` directly.
 
     Attributes
     ----------
     inputs : xarray.Dataset
-        A variable for each of FLOPs, params, tokens, k and covariates that is known, dimension
+        A variable for each known input (FLOPs, params, tokens, k and covariates), dimension
         `budget`.
     n_items : xarray.DataArray or None
-        Test items of each future run, dimension `budget`; 0 stands for endlessly many. None: as
-        in the fitted runs.
+        Test items of each future run, dimension `budget`; 0 stands for endlessly many, None
+        for as many as in the fitted runs.
 
     Examples
     --------
@@ -63,15 +63,15 @@ class Budgets:
         Parameters
         ----------
         given : Budgets, optional
-            Budgets that are ready, in place of all else.
+            Ready budgets; nothing else may be given then.
         flops, params, tokens, k : float or sequence of float, optional
             Training FLOPs, model parameters, training tokens and samples of pass@k; scalars
-            are repeated. FLOPs are 6·N·D where params and tokens are given, and params and
-            tokens follow from FLOPs where tokens_per_param is.
+            are repeated. FLOPs are 6·N·D if params and tokens are given. Params and
+            tokens follow from FLOPs if tokens_per_param is given.
         tokens_per_param : float, optional
             Training tokens per parameter.
         n_items : float or sequence of float, optional
-            Test items of the future runs; by default as in the fitted runs. 0: endlessly many.
+            Test items of the future runs; by default as in the fitted runs; 0 for endlessly many.
         **covariates : float or sequence of float
             Covariates of the runs that the law reads, by name.
 
@@ -89,7 +89,7 @@ class Budgets:
             if more:
                 raise ModelError(f"give budgets, or {', '.join(more)}, not both")
             return given
-        import xarray as xr  # takes half a second, which loading a table need not wait for
+        import xarray as xr  # takes half a second; loading a table does not need it
 
         columns = _columns(named, tokens_per_param)
         shaped = _same_length(columns)
@@ -99,14 +99,14 @@ class Budgets:
 
     @classmethod
     def of_runs(cls, runs: Runs, names: Iterable[str]) -> Self:
-        """Return the budgets of runs that have been made, with their own item counts.
+        """Return the budgets of existing runs, with their own item counts.
 
         Parameters
         ----------
         runs : Runs
-            A row a budget.
+            One row per budget.
         names : iterable of str
-            What the law reads, besides FLOPs: columns of the runs.
+            Columns of the runs that the law reads, besides FLOPs.
         """
         import xarray as xr
 

@@ -161,7 +161,7 @@ def _whole_counts(draft: Draft) -> None:
         if rows.size:
             first, n = score[rows[0]], n_items[rows[0]]
             message = (
-                f"{rows.size} of {group.rows.size} scores of {group.name} are no whole count of "
+                f"{rows.size} of {group.rows.size} scores of {group.name} are not whole counts of "
                 f"n_items ({first:g} of {n:g} is {first * n:.2f}); a mean over subjects?"
             )
             draft.add("warning", "score", message, rows)

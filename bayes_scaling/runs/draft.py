@@ -31,7 +31,7 @@ class Problem:
     column : str or None
         Column of the table, None where the table as a whole is meant.
     message : str
-        The finding and its mend, worded for the first of `rows`.
+        The finding and how to mend it, worded for the first of `rows`.
     rows : tuple
         Labels of all rows it holds for; empty where the table as a whole is meant.
     """
@@ -72,10 +72,10 @@ class Draft:
     covariates : tuple of str
         Names of the further numeric columns that the caller asked to keep.
     faulty : dict
-        Column name to a mask of cells that were reported already, so that one fault is
+        Column name to a mask of cells that were already reported, so that each fault is
         reported once.
     kind : str
-        The check that is at work.
+        The check that is running.
     """
 
     rows: NDArray[Any]
@@ -96,7 +96,7 @@ class Draft:
         return self.columns[column]
 
     def sound(self, *columns: str) -> Bools:
-        """Rows in which nothing was reported about any of `columns`."""
+        """Return the rows in which nothing was reported about any of `columns`."""
         sound = np.ones(len(self.rows), bool)
         for column in columns:
             if column in self.faulty:
@@ -117,7 +117,7 @@ class Draft:
         self._add("warning", column, mask & self.sound(column), message, values)
 
     def add(self, level: Level, column: str | None, message: str, rows: Iterable[Any] = ()) -> None:
-        """Add a finding that is worded already; `rows` are positions."""
+        """Add a finding with its final message; `rows` are positions."""
         labels = tuple(self.rows[list(rows)])
         self.problems.append(Problem(self.kind, level, column, message, labels))
 

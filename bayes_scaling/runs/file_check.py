@@ -1,4 +1,4 @@
-"""Everything that is wrong with a file of runs, at once and without raising."""
+"""List everything that is wrong with a file of runs, without raising."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Check:
     notes : tuple of str
         What loading the file would leave out, convert or fill in.
     runs : Runs or None
-        The runs, where there is no error.
+        The runs, if there is no error.
     """
 
     source: str
@@ -38,7 +38,7 @@ class Check:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Problems that a careful reader should know of."""
+        """Problems that a careful reader should know about."""
         return tuple(p for p in self.problems if p.level == "warning")
 
     @property

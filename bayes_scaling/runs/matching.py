@@ -12,7 +12,7 @@ from bayes_scaling.errors import RunsError
 from bayes_scaling.runs.draft import PASS_AT_K
 from bayes_scaling.runs.quantities import split_pass_at_k
 
-# Published ratios are nominal: at "20 tokens a parameter" the exact ratio is 18 to 22.
+# Published ratios are nominal: at "20 tokens per parameter" the exact ratio is 18 to 22.
 _RATIO_TOLERANCE = 0.1
 
 
@@ -22,7 +22,7 @@ def as_list(values: Any) -> list[Any]:
 
 
 def keep_matches(table: pd.DataFrame, column: str, values: list[Any]) -> pd.DataFrame:
-    """Return the rows that match one of the values; a RunsError says what there is."""
+    """Return the rows that match one of the values; a RunsError lists the values there are."""
     keep = np.zeros(len(table), bool)
     for value in values:
         matches = _matches(table, column, value)
@@ -58,6 +58,6 @@ def unique(values: pd.Series) -> tuple[Any, ...]:
 
 
 def first_names(names: Sequence[str], most: int = 20) -> str:
-    """Return the first names in words."""
+    """Return the first names as text, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -40,7 +40,7 @@ def parse_quantity(value: object) -> float:
     Raises
     ------
     ValueError
-        If it is anything else.
+        If `value` is anything else.
     """
     if is_missing(value):
         return np.nan
@@ -90,7 +90,7 @@ def misses_whole_count(
     Returns
     -------
     array of bool
-        Rounding of the score to its last written decimal, or to float32, is no miss.
+        Rounding of the score to its last written decimal, or to float32, is not a miss.
     """
     digits = np.array([_decimals(value) for value in score.tolist()], np.float64)
     with np.errstate(invalid="ignore"):

@@ -73,7 +73,7 @@ class Runs:
 
     @classmethod
     def _of(cls, table: pd.DataFrame, notes: Iterable[str] = ()) -> Self:
-        """Wrap a table that is canonical and valid already."""
+        """Wrap a table that is already canonical and valid."""
         self = cls.__new__(cls)
         object.__setattr__(self, "_table", table)
         object.__setattr__(self, "_notes", tuple(notes))
@@ -101,10 +101,10 @@ class Runs:
         Parameters
         ----------
         df : DataFrame
-            One row a run × benchmark × metric. Needed: ``run``, ``benchmark``, ``metric``;
+            One row per run × benchmark × metric. Needed: ``run``, ``benchmark``, ``metric``;
             ``score`` (in [0, 1]) or ``n_correct`` and ``n_items``; ``flops``, or two of
             ``params``, ``tokens`` and ``tokens_per_param``; ``chance`` (taken as 0 for pass@k
-            and exact_match). Used if there: ``mixture``, ``k``, ``n_items``, ``stderr``,
+            and exact_match). Optional: ``mixture``, ``k``, ``n_items``, ``stderr``,
             ``task_loss``, ``loss_*``. Numbers may be texts with units ("1.3B"); metric
             "pass@16" is read as pass@k with k = 16. Where ``n_correct`` is given, the score is
             n_correct / n_items exactly. Missing ``flops`` are 6·params·tokens.
@@ -115,7 +115,7 @@ class Runs:
         source : str
             Name of the table in messages.
         notes : iterable of str
-            What the caller has left out or changed already.
+            What the caller has already left out or changed.
 
         Returns
         -------
@@ -124,14 +124,14 @@ class Runs:
         Raises
         ------
         RunsError
-            Listing every problem, each with row, column and mend. Rows are named by the label
-            of the table's index.
+            If the table is invalid. The message lists every problem with its row, its column
+            and how to mend it. Rows are named by the label of the table's index.
 
         Warns
         -----
         RunsWarning
-            For what is suspicious but usable, one each; of a kind that is found in many series
-            only the first few (`check_file` lists all).
+            For everything that is suspicious but usable, one warning each. Of each kind, only
+            the first few are shown in full (`check_file` lists all).
         """
         found = _sound(source, df, covariates)
         for text in _warning_texts(found.warnings):
@@ -182,9 +182,9 @@ class Runs:
         return cls._of(found.table, (*(notes.split("\n") if notes else ()), *found.notes))
 
     def to_xarray(self) -> "xr.Dataset":
-        """Return the table as a dataset: dimension ``row``, one variable a column.
+        """Return the table as a dataset: dimension ``row``, one variable per column.
 
-        The notes go into ``attrs["notes"]``, one a line, and the names of covariates into
+        The notes go into ``attrs["notes"]``, one per line, and the names of covariates into
         ``attrs["covariates"]``.
         """
         import xarray as xr
@@ -312,7 +312,7 @@ class Runs:
         Raises
         ------
         RunsError
-            If a value matches no row, naming those that would.
+            If a value matches no row. The message names values that would.
         """
         wanted = {
             "benchmark": benchmark,
@@ -342,8 +342,8 @@ class Runs:
     def drop_near_chance(self, margin: float = 0.05) -> "Runs":
         """Keep scores above chance + `margin`, the filter of Krajewski et al. (2025).
 
-        Rows with chance level 0 are kept whatever their score. The count of dropped rows goes
-        to the notes. May be empty.
+        Rows with chance level 0 are kept, whatever their score. The count of dropped rows goes
+        to the notes. The result may be empty.
         """
         table = self._table
         keep = (table["chance"] == 0) | (table["score"] > table["chance"] + margin)
@@ -364,7 +364,7 @@ class Runs:
         Raises
         ------
         RunsError
-            Naming what is mixed and how to select, or if there are no rows.
+            If there are no rows, or several series. The message says how to select one.
         """
         if not len(self):
             raise RunsError("no rows are left; loosen the selection")

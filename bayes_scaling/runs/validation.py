@@ -1,4 +1,4 @@
-"""From any table to the canonical columns of `Runs`, with everything that is wrong with it.
+"""Convert any table to the canonical columns of `Runs`, and list what is wrong with it.
 
 Nothing raises here: `examine` returns the table and its problems, so that a caller can show them
 all at once.
@@ -53,7 +53,7 @@ class Examination:
     Attributes
     ----------
     table : DataFrame
-        Canonical columns; only to be used where `errors` is empty.
+        Canonical columns; use it only if `errors` is empty.
     problems : tuple of Problem
     notes : tuple of str
         What was left out or changed on the way in, with counts.
@@ -70,7 +70,7 @@ class Examination:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """Problems that a careful reader should know of."""
+        """Problems that a careful reader should know about."""
         return tuple(p for p in self.problems if p.level == "warning")
 
 
@@ -80,7 +80,7 @@ def examine(frame: pd.DataFrame, covariates: Iterable[str] = ()) -> Examination:
     Parameters
     ----------
     frame : DataFrame
-        One row a run × benchmark (× k). See `Runs.from_frame` for the columns.
+        One row per run × benchmark × metric (× k). See `Runs.from_frame` for the columns.
     covariates : iterable of str
         Further numeric columns to keep.
 
@@ -239,7 +239,7 @@ def _derive_k(draft: Draft) -> None:
     draft.error("k", passes & np.isnan(k), "is empty; metric pass@k needs k")
     draft.error("k", passes & ~((k >= 1) & (k == np.round(k))), "{:g} is not 1, 2, 3, ...", k)
     alien = ~passes & ~np.isnan(k)
-    draft.error("k", alien, "{:g} given for metric {}; leave it empty but for pass@k", k, metric)
+    draft.error("k", alien, "{:g} given for metric {}; leave it empty except for pass@k", k, metric)
 
 
 def _k_or_nan(metric: str) -> float:
@@ -261,7 +261,7 @@ def _derive_budget(draft: Draft) -> None:
         _fill(tokens, params * ratio)
         _fill(flops, 6.0 * params * tokens)
         _fill(ratio, tokens / params)
-    # What cannot be computed because an input is faulty is no second problem.
+    # A value that cannot be computed because an input is faulty is not a second problem.
     inputs = draft.sound("params", "tokens", "tokens_per_param")
     draft.error("flops", np.isnan(flops) & inputs, "is empty; give it, or params and tokens")
     for column in BUDGET:

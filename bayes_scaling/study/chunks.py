@@ -1,4 +1,4 @@
-"""The work of a study: cut into chunks, each for one worker, which stores fits as it goes."""
+"""The work of a study, cut into chunks: one worker does a chunk and stores each fit at once."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # Compiling a law costs about as much as this many fits: smaller chunks are not worth it.
 _SMALLEST_CHUNK = 8
-# A law with this many times one worker's share of all fits is cut up, and compiled by several;
-# then into this many chunks a share, so that a slow worker holds nobody up.
+# A law with more fits than this many times one worker's share is cut up, and several workers
+# compile it. It is cut into this many chunks per share, so that a slow worker delays nobody.
 _TOO_LARGE, _CHUNKS_A_SHARE = 1.5, 4
 
 
@@ -31,7 +31,7 @@ class Chunk:
     Attributes
     ----------
     folder : StudyFolder
-        Where the results go; on a file system that the worker sees too.
+        Where the results go. The worker must see it too.
     tasks : tuple of Task
     cores : int
         Chains of one fit that run at one time.
@@ -70,13 +70,13 @@ def run_packed(packed: bytes) -> None:
 
 
 def run_chunk(chunk: Chunk, tell: Callable[[Job], None] = lambda _: None) -> None:
-    """Fit the tasks of a chunk, writing each result as it is there; what is there is skipped.
+    """Fit the tasks of a chunk and write each result at once; finished tasks are skipped.
 
     Parameters
     ----------
     chunk : Chunk
     tell : callable, optional
-        Told what is about to be fitted.
+        Called with the job about to be fitted.
     """
     for task in chunk.tasks:
         if chunk.folder.outcome(task.name).status == "pending":
@@ -92,8 +92,8 @@ def _fit(task: Task, chunk: Chunk) -> Outcome:
         fit = chunk.folder.store.fit(task.runs, task.model, cores=chunk.cores, **task.settings)
         return _done(fit, file, None if there else round(perf_counter() - start, 3))
     except (OSError, MemoryError):
-        raise  # the machine's trouble, not this fit's: to be tried again
-    except Exception as error:  # a study goes on whatever is wrong with one of its fits
+        raise  # the machine's fault, not this fit's, so it can be tried again
+    except Exception as error:  # one bad fit must not stop the study
         return failed(error)
 
 

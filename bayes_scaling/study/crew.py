@@ -1,4 +1,4 @@
-"""Who does the work of a study: this process, new ones, or an executor of the user's."""
+"""Do the work of a study: in this process, in new ones, or by an executor of the user's."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def do_all(
     workers : int
         Tasks that run at one time.
     executor : concurrent.futures.Executor or None
-        What runs them, if not this process or new ones.
+        What runs them instead of this process or new ones.
     look : callable
-        Called now and then, with the job about to be fitted where that is known.
+        Called from time to time, with the job about to be fitted if that is known.
     """
     chunks = split(groups, workers)
     machine = os.cpu_count() or 1
@@ -50,7 +50,7 @@ def do_all(
 
 
 def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | None], None]) -> None:
-    """Have an executor run the chunks; the first error stops what has not begun."""
+    """Run the chunks on an executor; the first error cancels the chunks that have not begun."""
     futures = [executor.submit(run_packed, pack(chunk)) for chunk in chunks]
     waiting = set(futures)
     try:

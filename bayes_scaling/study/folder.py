@@ -1,4 +1,4 @@
-"""The folder of a study: its specification, its fits, what became of each, and the index."""
+"""The folder of a study: its specification, its fits, their outcomes, and the index."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class Outcome:
     reason : str
         Why it failed.
     problems : str
-        Why the draws of a finished fit should not be trusted; empty where it has converged.
+        Why the draws of a finished fit should not be trusted; empty if it has converged.
     divergences, max_rhat, min_ess_bulk, min_ess_tail
         As in :class:`bayes_scaling.inference.diagnostics.Diagnostics`.
     seconds : float or None
-        Time of the fit, with compilation if it was the first of its law; None if it was there
-        already when its outcome was written.
+        Time of the fit, with compilation if it was the first of its law; None if the fit already
+        existed when its outcome was written.
     file : str
-        The fit's file, from the folder of the study.
+        Path of the fit's file within the folder of the study.
     version : str
-        Version of the package that was at work.
+        Version of the package that made it.
     """
 
     status: Literal["done", "failed", "pending"] = "pending"
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def count_outcomes(index: pd.DataFrame) -> dict[str, int]:
-    """Return how many fits of an index are done, of those not converged, failed and left."""
+    """Return how many fits of an index are done, done but not converged, failed, and left."""
     status = index["status"]
     return {
         "done": int((status == "done").sum()),
@@ -86,7 +86,7 @@ class StudyFolder:
     # ---- the study itself ----------------------------------------------------------------------
 
     def write_spec(self, spec: dict[str, Any], runs: Runs) -> None:
-        """Write what the study is, the specification last: it says that the rest is there."""
+        """Write the study's runs, then its specification, which shows that the rest is complete."""
         for name in (_FITS, _OUTCOMES):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         write_tree(self.path / _RUNS, xr.DataTree(runs.to_xarray()))
@@ -116,7 +116,7 @@ class StudyFolder:
 
     @cached_property
     def store(self) -> FitStore:
-        """The fits, filed under the version that the study began with: a newer one goes on."""
+        """The fits, filed under the version that began the study; newer versions continue it."""
         return FitStore(self.path / _FITS, (self.read_spec() or {}).get(VERSION, THIS_VERSION))
 
     def fit_file(self, name: str) -> str:
@@ -124,7 +124,7 @@ class StudyFolder:
         return f"{_FITS}/{name}"
 
     def outcome(self, name: str) -> Outcome:
-        """Return what became of a fit; pending too if its file or outcome is gone or damaged."""
+        """Return what became of a fit; pending if its file or outcome is missing or damaged."""
         try:
             found = Outcome(**json.loads(self._outcome_path(name).read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError, TypeError):
@@ -151,12 +151,12 @@ class StudyFolder:
             atomic.remove_abandoned(folder)
 
     def index(self, jobs: Mapping[str, Job]) -> pd.DataFrame:
-        """Return a row a job, given by the names of their fits, with what became of it."""
+        """Return a row for each job, with its outcome; `jobs` are given by names of fits."""
         rows = [job._asdict() | asdict(self.outcome(name)) for name, job in jobs.items()]
         return pd.DataFrame(rows)
 
     def write_index(self, jobs: Mapping[str, Job]) -> None:
-        """Write the index for people to open."""
+        """Write the index as a CSV file."""
         text = self.index(jobs).to_csv(index=False, lineterminator="\n")
         atomic.write_text(self.path / INDEX, text)
 

@@ -14,7 +14,7 @@ from bayes_scaling.runs.draft import PASS_AT_K
 
 
 class Job(NamedTuple):
-    """What one fit of a study is of.
+    """The model and the runs of one fit of a study.
 
     Attributes
     ----------
@@ -42,14 +42,14 @@ class Job(NamedTuple):
         return words if self.cutoff is None else f"{words}, C ≤ {self.cutoff:g}"
 
     def seed(self, study_seed: int) -> int:
-        """Return the seed of this fit, the same whatever else is fitted, where and when."""
+        """Return the seed of this fit, which depends only on the study's seed and the job."""
         digest = hashlib.sha256(json.dumps([study_seed, *self]).encode()).digest()
         return int.from_bytes(digest[:4])
 
 
 @dataclass(frozen=True)
 class Task:
-    """A job with all that a worker needs to do it.
+    """A job with everything that a worker needs.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def jobs_of(
     ratios: Sequence[float | None],
     cutoffs: Sequence[float | None],
 ) -> Iterator[tuple[Job, Runs]]:
-    """Yield every job of a study with the rows of its series, above the cut-off too."""
+    """Yield every job of a study with the rows of its series, also those above the cut-off."""
     selections = {ratio: runs.select(tokens_per_param=ratio) for ratio in ratios}
     for name, model in models.items():
         for ratio, selected in selections.items():
@@ -86,7 +86,7 @@ def jobs_of(
 
 
 def _series(runs: Runs, *, reads_k: bool) -> Iterator[tuple[SeriesKey, Runs]]:
-    """Yield the series as a law sees them: to one that does not read k, each k is one."""
+    """Yield the series as a law sees them: if it does not read k, each k is a series."""
     for series, rows in runs.series():
         if series.metric != PASS_AT_K or reads_k:
             yield series, rows

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 
 from bayes_scaling.errors import ConvergenceWarning
 
-# What PyMC needs takes ten seconds to import. Where the system can, one process does so for all
-# workers and starts no thread, so that it can be forked; a process that has sampled cannot be.
+# PyMC and what it needs take ten seconds to import. If the system can fork, one process imports
+# them for all workers. It starts no thread, since a process with threads cannot be forked safely.
 _SERVER = "forkserver" in get_all_start_methods()
 # xarray looks for dask at the first array, and for its scheduler at the first file.
 _IMPORTED = [
@@ -25,7 +25,7 @@ _IMPORTED = [
 
 
 def import_ahead() -> None:
-    """Begin to import what workers need, in another process, while this one goes on."""
+    """Begin to import what workers need in another process, without waiting for it."""
     if _SERVER:
         from multiprocessing import forkserver  # not on every system
 
@@ -37,8 +37,8 @@ def import_ahead() -> None:
 def process_pool(workers: int) -> Iterator[Executor]:
     """Yield a pool of processes; if the block fails, they are stopped at once.
 
-    They are stopped too if this process is killed, where a bare pool would leave them waiting
-    for ever.
+    They are also stopped if this process is killed; a bare pool would leave them waiting for
+    ever.
     """
     import_ahead()
     context = get_context("forkserver" if _SERVER else "spawn")

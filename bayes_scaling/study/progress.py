@@ -1,4 +1,4 @@
-"""What a terminal shows of a study under way."""
+"""The progress bar of a running study."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[int, int, str
     Yields
     ------
     callable
-        To be told fits done, fits failed, and what is under way.
+        Takes the numbers of fits done and failed, and what is under way.
     """
     console = Console(stderr=True)
     columns = (
@@ -28,7 +28,7 @@ def progress_bar(total: int, *, shown: bool) -> Iterator[Callable[[int, int, str
             "{task.fields[done]} done, {task.fields[failed]} failed, {task.fields[left]} left"
         ),
         TimeElapsedColumn(),
-        # What is under way gets the room that is left, so that the counts are always whole.
+        # What is under way gets the room that is left, so that the counts are never cut off.
         TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True)),
     )
     hidden = not (shown and (console.is_terminal or console.is_jupyter))

@@ -1,4 +1,4 @@
-"""From a TOML file to a study."""
+"""Read a study from a TOML file."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def read_study(file: Path, folder: Path) -> Study:
     Raises
     ------
     BayesScalingError
-        Naming the field that is wrong, and what it should be.
+        If a field is wrong. The message names it and says what it should be.
     """
     spec = _read_fields(file)
     try:

@@ -37,21 +37,21 @@ class Study:
     Parameters
     ----------
     models : mapping of str to ScalingModel or law, or sequence of str
-        Models by name, or names and TOML files of models (see :func:`load_model`). A law
-        stands for itself with its default priors.
+        Models by name, or names and TOML files of models (see :func:`load_model`). A law gets
+        its default priors.
     runs : Runs
-        One or more series. To a law that does not read the k of pass@k, each k is a series.
+        One or more series. For a law that does not read the k of pass@k, each k is a series.
     folder : path
-        Where the study is kept. If it holds the same study already, that one goes on; of
-        another study, :meth:`run` says so and leaves it alone.
+        Where the study is kept. If it already holds the same study, that one continues. If it
+        holds another study, :meth:`run` raises an error and changes nothing.
     tokens_per_param : sequence of float or None
-        Ratios that are fitted apart, each matched within 10%; None for all runs together.
+        Ratios that are fitted separately, each matched within 10%; None for all runs together.
     cutoffs : sequence of float or None
         Largest budgets to fit, in FLOPs; None for all runs.
     draws, tune, chains : int
         For :func:`bayes_scaling.fitting.fit.fit_runs`.
     seed : int
-        Seed of the study. Each fit's own comes from it and from what is fitted, so that the
+        Seed of the study. Each fit's seed comes from it and from what is fitted, so that the
         draws depend neither on the number of workers nor on the order of their work.
 
     Examples
@@ -99,7 +99,7 @@ class Study:
 
     @classmethod
     def resume(cls, folder: str | Path, *, laws: Sequence[ScalingLaw] = ()) -> Self:
-        """Return the study that is kept in a folder, to be run to its end or read.
+        """Return the study that is kept in a folder, to finish it or to read it.
 
         Parameters
         ----------
@@ -111,7 +111,7 @@ class Study:
         Raises
         ------
         BayesScalingError
-            If there is none.
+            If the folder holds no study.
         """
         kept = StudyFolder(Path(folder).resolve())
         spec = kept.read_spec()
@@ -130,15 +130,15 @@ class Study:
     def run(
         self, workers: int = 1, executor: Executor | None = None, *, progress: bool = True
     ) -> pd.DataFrame:
-        """Fit all that is not finished yet; fits that failed before are tried again.
+        """Fit everything that is not finished; fits that failed before are tried again.
 
         Parameters
         ----------
         workers : int
-            Fits that run at one time: 1 fits in this process, more in as many new ones, which
-            share the cores of the machine. A script that asks for more should do so below
-            ``if __name__ == "__main__":``, since new processes import it. With an executor,
-            how many tasks it runs at one time.
+            Fits that run at one time. 1 fits in this process; more start as many new processes,
+            which share the cores of the machine. A script that asks for more should do so below
+            ``if __name__ == "__main__":``, since new processes import it. With an executor, this
+            is how many tasks it runs at one time.
         executor : concurrent.futures.Executor, optional
             What runs the fits in place of new processes, such as
             ``dask.distributed.Client(...).get_executor()``. Its workers must see the folder
@@ -149,14 +149,14 @@ class Study:
         Returns
         -------
         pandas.DataFrame
-            As of :meth:`index`.
+            The table of :meth:`index`.
 
         Raises
         ------
         BayesScalingError
             If the folder holds another study, or a worker died. Finished fits stay.
         KeyboardInterrupt
-            On Ctrl-C, saying how to go on. Finished fits stay.
+            On Ctrl-C. The message says how to continue. Finished fits stay.
         """
         if workers < 1:
             raise BayesScalingError(f"workers should be at least 1, not {workers}")
@@ -172,7 +172,7 @@ class Study:
         return self.index()
 
     def _settle(self) -> None:
-        """Make the folder this study's."""
+        """Check that the folder is this study's, or make it so."""
         spec = {
             VERSION: THIS_VERSION,
             "seed": self.seed,
@@ -207,9 +207,9 @@ class Study:
             raise BayesScalingError(f"{_why(error)}: {self._how_to_go_on()}") from error
 
     def _pending(self) -> list[list[Task]]:
-        """Return the tasks left, those that share machine code together.
+        """Return the tasks left, grouped by shared machine code.
 
-        What can be seen to fail without sampling is recorded as failed here and now.
+        Tasks that are seen to fail without sampling are recorded as failed at once.
         """
         groups: dict[tuple[Any, ...], list[Task]] = {}
         for name, job in self._by_name.items():
@@ -226,7 +226,7 @@ class Study:
         return list(groups.values())
 
     def _inputs(self, job: Job) -> tuple[Runs, ScalingModel, dict[str, Any]]:
-        """Return what a job's fit is made from: rows, model and settings."""
+        """Return what a job's fit needs: rows, model and settings."""
         rows = self._series[job]
         if job.cutoff is not None:
             rows = rows.below(job.cutoff)
@@ -254,7 +254,7 @@ class Study:
         return {job: name for name, job in self._by_name.items()}
 
     def index(self) -> pd.DataFrame:
-        """Return a row a job: what it is, and what became of it.
+        """Return a row for each job: what it is, and what became of it.
 
         Columns are those of :class:`Job` and of :class:`bayes_scaling.study.folder.Outcome`:
         model, benchmark, metric, mixture, tokens_per_param, cutoff (the last two empty for
@@ -269,12 +269,12 @@ class Study:
         Raises
         ------
         BayesScalingError
-            If the job is not done, with the reason.
+            If the job is not done. The message says why.
         """
         outcome = self._kept.outcome(self._names[job])
         if outcome.status != "done":
             raise BayesScalingError(f"{job}: {outcome.status} {outcome.reason}".rstrip())
-        from bayes_scaling.fitting.fit import Fit  # directing a study takes no sampler
+        from bayes_scaling.fitting.fit import Fit  # directing a study needs no sampler
 
         return Fit.load(self.folder / outcome.file, law=self.models[job.model].law)
 
@@ -302,7 +302,7 @@ def _by_stem(names: Sequence[str | Path]) -> dict[str, str | Path]:
 
 
 def _floats(values: Sequence[float | None]) -> list[float | None]:
-    """Return numbers as they are whatever way they were written, 20 like 20.0."""
+    """Return numbers as floats, so that 20 and 20.0 are the same."""
     return [None if value is None else float(value) for value in values]
 
 

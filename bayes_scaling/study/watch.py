@@ -1,4 +1,4 @@
-"""Following a study from its folder, whoever does the work."""
+"""Follow a study from its folder, whichever process does the work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Watch:
     jobs : mapping of str to Job
         Every job of the study, by the name of its fit.
     show : callable
-        Told how many fits are done, how many failed, and what is under way.
+        Called with how many fits are done, how many failed, and what is under way.
     """
 
     def __init__(
