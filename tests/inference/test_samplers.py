@@ -11,6 +11,7 @@ import pytest
 from bayes_scaling import fit_runs, load_model
 from bayes_scaling.errors import ModelError, SamplerWarning
 from bayes_scaling.inference import _private_names, samplers
+from bayes_scaling.inference.target import Samples
 
 pytestmark = pytest.mark.slow
 
@@ -27,11 +28,29 @@ def assert_same_posterior(fit, other, names=("level", "exponent", "scatter")):
         assert float(theirs.std()) == pytest.approx(sd, rel=0.15), name
 
 
+@pytest.fixture(scope="module")
+def nutpie_fit(arc_easy):
+    return fit_runs(arc_easy, "power_law", sampler="nutpie", seed=1)
+
+
+@pytest.fixture(scope="module")
+def pymc_fit(arc_easy):
+    return fit_runs(arc_easy, "power_law", sampler="pymc", seed=1)
+
+
+@pytest.fixture(scope="module")
+def numpyro_fit(arc_easy):
+    pytest.importorskip("numpyro")
+    return fit_runs(arc_easy, "power_law", sampler="numpyro", seed=1)
+
+
+def as_samples(fit):
+    return Samples(fit.posterior, fit.sample_stats, fit.diagnostics, fit.sampler)
+
+
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc", "numpyro"])
-def test_every_sampler_gives_the_same_posterior(sampler, power_law_fit, arc_easy):
-    if sampler == "numpyro":
-        pytest.importorskip("numpyro")
-    fit = fit_runs(arc_easy, "power_law", sampler=sampler, seed=1)
+def test_every_sampler_gives_the_same_posterior(sampler, power_law_fit, request):
+    fit = request.getfixturevalue(f"{sampler}_fit")
     assert fit.sampler == sampler
     assert_same_posterior(power_law_fit, fit)
     assert set(fit.posterior.data_vars) == set(power_law_fit.posterior.data_vars)
@@ -90,9 +109,9 @@ def anew(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def by_nutpie(arc_easy):
+def by_nutpie(nutpie_fit):
     """Return what stands for nutpie's own path: it compiles for seconds, the same every time."""
-    return samplers.sample(load_model("power_law").on(arc_easy), "nutpie", seed=1)
+    return as_samples(nutpie_fit)
 
 
 @pytest.mark.parametrize(("module", "name"), private_names())
@@ -101,11 +120,10 @@ def test_without_one_of_them_the_same_posterior_is_sampled(
 ):
     """Each name missing in turn: the door warns once, names it, and falls back on nutpie.
 
-    nutpie itself is run for one of the names; for the others its draws stand in.
+    nutpie has been run once; its draws stand for those of each further fallback.
     """
     anew.delattr(f"{module}.{name}")
-    if name != "rewrite_pregrad":
-        anew.setattr(samplers, "_sample_nutpie", lambda *_: by_nutpie)
+    anew.setattr(samplers, "_sample_nutpie", lambda *_: by_nutpie)
     with pytest.warns(SamplerWarning, match=name) as caught:
         fit = fit_runs(arc_easy, "power_law", seed=1)
     assert "nutpie samples the same posterior" in str(caught[0].message)
@@ -117,7 +135,8 @@ def test_without_one_of_them_the_same_posterior_is_sampled(
         fit_runs(arc_easy, "power_law", seed=1)  # said once
 
 
-def test_a_name_that_nutpie_needs_as_well_leads_to_pymc(anew, power_law_fit, arc_easy):
+def test_a_name_that_nutpie_needs_as_well_leads_to_pymc(anew, pymc_fit, power_law_fit, arc_easy):
+    anew.setattr(samplers, "_sample_pymc", lambda *_: as_samples(pymc_fit))
     anew.delattr("nutpie.compile_pymc_model")
     anew.delattr("nutpie.compile_pymc.CompiledPyMCModel")
     with pytest.warns(SamplerWarning, match="nor nutpie, AttributeError") as caught:

@@ -154,7 +154,7 @@ def test_any_table_loads_or_is_refused(table):
 
 
 @pytest.mark.slow
-@fuzz(20_000)
+@fuzz(8_000)
 @given(spoiled_tables())
 def test_twenty_thousand_tables(table):
     check_table(table)
