@@ -64,7 +64,9 @@ def study(workers: int, command: Path) -> dict[str, Any]:
         file.write_text(STUDY.format(models=json.dumps(LAWS)), encoding="utf-8")
         start = time.perf_counter()
         subprocess.run(
-            [command, "study", file, "--out", folder, "--workers", str(workers)], check=True
+            [command, "study", file, "--out", folder, "--workers", str(workers)],
+            check=True,
+            cwd=folder,  # a checkout in the working directory would stand in for what is installed
         )
         wall = time.perf_counter() - start
         index = pd.read_csv(Path(folder, "index.csv")).fillna({"problems": ""})

@@ -20,7 +20,7 @@ from bayes_scaling.evaluation.verdicts import STACKED, judge
 from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.store import FitStore
-from bayes_scaling.modelling.model import ScalingModel
+from bayes_scaling.modelling.model import ModelLike, ScalingModel, as_model
 from bayes_scaling.runs import Runs
 
 # Weights of the stacked forecast come from forecasts of the runs in the last factor of 6 of
@@ -118,7 +118,7 @@ class _Origin:
 
 
 def backtest(
-    models: Mapping[str, ScalingModel],
+    models: Mapping[str, ModelLike],
     runs: Runs,
     cutoffs: Sequence[float],
     *,
@@ -134,8 +134,8 @@ def backtest(
 
     Parameters
     ----------
-    models : mapping of str to ScalingModel
-        Models by name.
+    models : mapping of str to ScalingModel, ScalingLaw or str
+        Models by name; see :func:`bayes_scaling.fit_runs`.
     runs : Runs
         One or more series.
     cutoffs : sequence of float
@@ -162,9 +162,9 @@ def backtest(
 
     Examples
     --------
-    >>> from bayes_scaling import backtest, load_dataset, load_model
+    >>> from bayes_scaling import backtest, load_dataset
     >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
-    >>> result = backtest({"power_law": load_model("power_law")}, runs, [6e21], baselines=False)
+    >>> result = backtest({"power law": "power_law"}, runs, [6e21], baselines=False)
     >>> len(result.scores)
     8
 
@@ -173,7 +173,8 @@ def backtest(
     BayesScalingError
         If nothing could be fitted.
     """
-    job = _Job(models, store or FitStore(None), on_fit or (lambda _: None), settings)
+    given = {name: as_model(model) for name, model in models.items()}
+    job = _Job(given, store or FitStore(None), on_fit or (lambda _: None), settings)
     tables: list[pd.DataFrame] = []
     weights: list[dict[str, Any]] = []
     for cutoff in cutoffs:

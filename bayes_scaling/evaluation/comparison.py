@@ -147,7 +147,13 @@ class Comparison:
         """
         given = Budgets.of(budgets, **asked)  # type: ignore[arg-type]
         used = {name: w for name, w in self.weights.items() if w > 0}
-        return mix({name: self.fits[name].forecast(given) for name in used}, used)
+        read = {column for fit in self.fits.values() for column in fit.model.law.columns}
+        forecasts = {}
+        for name in used:
+            # A covariate that only another law reads is no mistake here.
+            others = read - set(self.fits[name].model.law.columns)
+            forecasts[name] = self.fits[name].forecast(given.without(others))
+        return mix(forecasts, used)
 
 
 def mix(

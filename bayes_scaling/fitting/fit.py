@@ -24,7 +24,7 @@ from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.samplers import Sampler, sample
 from bayes_scaling.laws import ScalingLaw
 from bayes_scaling.modelling.bound import BoundModel
-from bayes_scaling.modelling.model import ScalingModel, as_model
+from bayes_scaling.modelling.model import ModelLike, ScalingModel, as_model
 from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 
@@ -388,7 +388,7 @@ def _plain(dataset: xr.Dataset) -> xr.Dataset:
 
 def fit_runs(
     runs: Runs,
-    model: ScalingModel | ScalingLaw | type[ScalingLaw] | str | Path = "power_law",
+    model: ModelLike = "power_law",
     *,
     sampler: Sampler = "fast",
     draws: int = 1000,

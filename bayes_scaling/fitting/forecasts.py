@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import zlib
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_scaling.errors import ModelError
 from bayes_scaling.modelling.bound import BoundModel
 from bayes_scaling.runs import Budgets
 
+# One set of budgets may be forecast by laws that read different parts of it.
+_ALWAYS_TAKEN = ("flops", "params", "tokens", "k")
 # Quantiles of every table of forecasts: median, ends of the 50% and of the 90% interval.
 QUANTILES = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
 
@@ -44,9 +48,10 @@ def forecast_budgets(
     Raises
     ------
     ModelError
-        If the law needs an input that is not given.
+        If the law needs an input that is not given, or one is given that it does not read.
     """
     inputs = budgets.inputs
+    _check_names(bound, inputs)
     items = _items(budgets, bound)
     curve = bound.curve(posterior, inputs, generator(b"curve", seed))
     curve = curve.transpose("chain", "draw", "budget")
@@ -66,6 +71,16 @@ def forecast_budgets(
     result["curve"].attrs["description"] = "mean accuracy; spread is uncertainty about the law"
     result["score"].attrs["description"] = "measured accuracy of one future run"
     return result.set_xindex("flops") if "flops" in result.coords else result
+
+
+def _check_names(bound: BoundModel, inputs: xr.Dataset) -> None:
+    """Raise a ModelError for a name that is neither a budget nor read by the law."""
+    known = (*_ALWAYS_TAKEN, *bound.law.columns)
+    for name in map(str, inputs.data_vars):
+        if name not in known:
+            close = difflib.get_close_matches(name, (*known, "n_items", "tokens_per_param"), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ModelError(f"forecast: {bound.model.law_name} does not read {name!r}{hint}")
 
 
 def _items(budgets: Budgets, bound: BoundModel) -> xr.DataArray:

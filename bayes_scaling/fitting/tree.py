@@ -46,7 +46,7 @@ def build_tree(fit: Fit) -> xr.DataTree:
         "created_at": datetime.now(UTC).isoformat(),
         "creation_library": "bayes_scaling",
         "creation_library_version": version("bayes-scaling"),
-        "inference_library": "bayes_scaling" if fit.sampler == "fast" else fit.sampler,
+        "sampler": fit.sampler,
         "model": fit.describe(),
     }
     return xr.DataTree.from_dict(

@@ -171,6 +171,7 @@ def _by_pymc(target: Target, settings: dict[str, Any], name: str, **more: Any) -
         random_seed=settings["seed"],
         target_accept=_TARGET_ACCEPT,
         progressbar=settings["progress"],
+        quiet=not settings["progress"],
         compute_convergence_checks=False,
         **more,
     )

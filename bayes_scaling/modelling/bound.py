@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from bayes_scaling.modelling.model import ScalingModel
 
 # Families whose location `mu` may be left to the chance level.
-_CENTRED = ("Normal", "StudentT", "Cauchy", "Laplace", "Logistic", "TruncatedNormal")
+_CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BoundModel:
     """A scaling model bound to one series of runs.
 
@@ -58,6 +58,13 @@ class BoundModel:
     model: ScalingModel
     runs: Runs
     observations: xr.Dataset
+
+    def __repr__(self) -> str:
+        seen = self.observations
+        return (
+            f"<BoundModel of {self.model.law_name} on {seen.attrs['benchmark']} "
+            f"{seen.attrs['metric']}, {seen.attrs['mixture']}: {seen.sizes['row']} scores>"
+        )
 
     @property
     def law(self) -> ScalingLaw:

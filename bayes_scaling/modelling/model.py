@@ -39,7 +39,7 @@ AUTO = "auto"
 _FIELDS = ("law", "fingerprint", "likelihood", "floor", "loss", "priors")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScalingModel:
     """A scaling law, priors on its parameters, and how scores scatter round it.
 
@@ -115,6 +115,17 @@ class ScalingModel:
 
     # ---- reading ---------------------------------------------------------------------------
 
+    def __repr__(self) -> str:
+        loss = f", through {self.loss} loss" if self.two_stage else ""
+        return (
+            f"<ScalingModel {self.law_name}: {self.likelihood_name} likelihood, "
+            f"{self.floor} floor{loss}>"
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{p.name} ~ {self.priors[p.name]}: {p.meaning}" for p in self.parameters]
+        return "\n".join([f"{self!r}", f"  {self.law.equation}", *(f"  {x}" for x in lines)])
+
     @property
     def law_name(self) -> str:
         """Name of the law."""
@@ -136,9 +147,14 @@ class ScalingModel:
         return (LEVEL, *floor, *self.law.parameters, *get_likelihood(name).parameters)
 
     def structure(self) -> tuple[Any, ...]:
-        """Return what a compiled model depends on: everything but numbers."""
+        """Return what a compiled model depends on: everything but numbers.
+
+        A law of your own may read numbers and functions from outside its class, so it is told
+        apart by what it computes as well.
+        """
         families = tuple((p.name, structure_of(self.priors[p.name])) for p in self.parameters)
-        return self.law, self.likelihood_name, self.floor, families
+        own = None if self.law_name in shipped_laws() else fingerprint(self.law)
+        return self.law, own, self.likelihood_name, self.floor, families
 
     # ---- composing -------------------------------------------------------------------------
 
@@ -308,7 +324,10 @@ def _names() -> list[str]:
     return sorted({*available_models(), *available_laws()})
 
 
-def as_model(model: ScalingModel | ScalingLaw | type[ScalingLaw] | str | Path) -> ScalingModel:
+ModelLike = ScalingModel | ScalingLaw | type[ScalingLaw] | str | Path
+
+
+def as_model(model: ModelLike) -> ScalingModel:
     """Return a model given as itself, as a law with default priors, by name, or as a file.
 
     Raises

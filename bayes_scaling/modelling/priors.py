@@ -21,6 +21,7 @@ from bayes_scaling.laws import Parameter
 from bayes_scaling.modelling.transforms import InWidths, ProbitInterval
 
 Dims = tuple[str, ...]
+_sound: set[Any] = set()
 
 # ---- checks ------------------------------------------------------------------------------------
 
@@ -42,11 +43,19 @@ def check_prior(parameter: Parameter, prior: Any, *, bounded: bool) -> None:
     ModelError
         If not. The message names the parameter, the field, and what to do.
     """
-    where = f"prior of {parameter.name!r}"
+    # A model is made anew with every option, and its priors are mostly those checked before.
+    numbers = isinstance(prior, Prior) and all(np.isscalar(v) for v in prior.parameters.values())
+    key = (parameter.name, tuple(parameter.dims.items()), bounded, repr(prior)) if numbers else None
+    if key not in _sound:
+        _check(f"prior of {parameter.name!r}", parameter.dims, prior, bounded=bounded)
+        _sound.update([key] if key else [])
+
+
+def _check(where: str, dims: Mapping[str, int], prior: Any, *, bounded: bool) -> None:
     if not isinstance(prior, Prior):
         raise ModelError(f"{where}: {prior!r} is not a pymc_extras Prior")
-    if prior.dims is not None and prior.dims != tuple(parameter.dims):
-        own = ", ".join(parameter.dims) or "none"
+    if prior.dims is not None and prior.dims != tuple(dims):
+        own = ", ".join(dims) or "none"
         raise ModelError(f"{where}: dims {prior.dims} are not those of the parameter ({own})")
     if bounded and (prior.transform is not None or not prior.centered):
         raise ModelError(
@@ -55,7 +64,7 @@ def check_prior(parameter: Parameter, prior: Any, *, bounded: bool) -> None:
         )
     _check_family(where, prior)
     for key, value in prior.parameters.items():
-        _check_hyperparameter(f"{where}: {key}", value, parameter.shape)
+        _check_hyperparameter(f"{where}: {key}", value, tuple(dims.values()))
     _check_complete(where, prior)
 
 
@@ -71,7 +80,7 @@ def _check_family(where: str, prior: Prior) -> None:
 
 def _check_hyperparameter(what: str, value: Any, shape: tuple[int, ...]) -> None:
     if isinstance(value, Prior):
-        check_prior(Parameter(what, "", "", 0.0), value, bounded=False)
+        _check(what, {}, value, bounded=False)  # one number for all elements of a vector
         return
     if isinstance(value, np.ndarray | xr.DataArray) and shape:
         numbers = np.asarray(value)
@@ -109,7 +118,9 @@ def structure_of(prior: Prior) -> tuple[Any, ...]:
         (key, structure_of(value) if isinstance(value, Prior) else np.ndim(value))
         for key, value in prior.parameters.items()
     )
-    return prior.distribution, inner, prior.centered, prior.transform
+    # A transform registered again under its name is another function.
+    registered = CUSTOM_TRANSFORMS.get(prior.transform or "")
+    return prior.distribution, inner, prior.centered, prior.transform, registered
 
 
 def hyperparameters(name: str, prior: Prior) -> dict[str, Any]:

@@ -88,6 +88,8 @@ class Budgets:
             more += ["n_items"] if n_items is not None else []
             if more:
                 raise ModelError(f"give budgets, or {', '.join(more)}, not both")
+            if not isinstance(given, Budgets):
+                raise ModelError(f"{given!r} is not Budgets; name it, such as flops={given!r}")
             return given
         import xarray as xr  # takes half a second; loading a table does not need it
 
@@ -118,6 +120,11 @@ class Budgets:
         )
         items = table["n_items"].fillna(0).to_numpy(float)
         return cls(inputs, inputs["flops"].copy(data=items).rename("n_items"))
+
+    def without(self, names: Iterable[str]) -> Budgets:
+        """Return the budgets without some covariates; what every budget has stays."""
+        dropped = set(names) - set(_POSITIVE)
+        return Budgets(self.inputs.drop_vars(list(dropped), errors="ignore"), self.n_items)
 
 
 def _columns(

@@ -177,6 +177,27 @@ def test_another_law_of_the_same_name_is_another_fit(runs, tmp_path):
     assert len(names) == 2
 
 
+def test_a_number_from_outside_the_class_is_part_of_the_law(runs):
+    """As in a notebook: another cell is changed, and the law is fitted again."""
+    factor = 1.0
+
+    class Outside(Logistic):
+        name = "outside"
+
+        def normalised_accuracy(self, p, x, c, xp):
+            slope = factor * p["steepness"]
+            return 1 / (1 + xp.expm1(p["neg_log_q"]) * xp.exp(-slope * x["flops"]))
+
+        def textbook(self, p, c, xp):
+            return {"log_C_half": c["flops"] + 0 * p["steepness"]}
+
+    first = fit_runs(runs, Outside, draws=300)
+    factor = 2.0
+    second = fit_runs(runs, Outside, draws=300)
+    ratio = float(first.posterior["steepness"].mean() / second.posterior["steepness"].mean())
+    assert ratio == pytest.approx(2.0, rel=0.05)
+
+
 FILE = '''
 """A law in a file of its own."""
 

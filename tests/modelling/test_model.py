@@ -333,3 +333,18 @@ def test_accuracy_stays_off_0_and_1_where_a_law_crosses_them():
     assert (values > 0).all()
     assert (values < 1).all()
     assert values == pytest.approx([0, 0, 1, 1], abs=1e-6)
+
+
+# ---- in words ------------------------------------------------------------------------------------
+
+
+def test_a_model_says_what_it_is(runs):
+    model = load_model("two_stage_logistic")
+    assert repr(model) == (
+        "<ScalingModel two_stage_logistic: auto likelihood, free floor, through auto loss>"
+    )
+    words = str(load_model("power_law")).splitlines()
+    assert words[1].strip() == "-log Q' = A C^-alpha"
+    assert words[4].strip().startswith('exponent ~ Prior("LogNormal", mu=-1.9, sigma=0.7): local')
+    bound = load_model("power_law").on(runs)
+    assert repr(bound) == "<BoundModel of power_law on simulated acc, unspecified: 8 scores>"

@@ -7,7 +7,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 import scipy.stats
-from pymc_extras.prior import Prior
+from pymc_extras.prior import Prior, register_tensor_transform
 
 from bayes_scaling import Fit, Parameter, ScalingModel, fit_runs
 from bayes_scaling._io.resources import resource_dir
@@ -284,6 +284,17 @@ def test_a_bound_on_a_vector_keeps_its_dims():
 def test_a_width_and_a_bound_together_are_refused():
     with pytest.raises(ModelError, match="'E' has an upper bound and a width"):
         Parameter("E", "a test", "", 0.1, upper=lambda p, xp: 1.0, width=lambda p, x, xp: 1.0)
+
+
+@pytest.mark.slow
+def test_a_transform_registered_again_is_another_function(arc_easy):
+    model, found = None, []
+    for factor in (1.0, 2.0):
+        register_tensor_transform("of_a_test", lambda x, factor=factor: factor * pt.exp(x))
+        model = model or made_from(Prior("Normal", mu=-1.9, sigma=0.7, transform="of_a_test"))
+        found.append(fit_runs(arc_easy, model, draws=300).posterior.mean())
+    raw = [float(np.exp(means["exponent_raw"])) for means in found]
+    assert raw[0] / raw[1] == pytest.approx(2.0, rel=0.05)
 
 
 @pytest.mark.slow
