@@ -29,3 +29,9 @@ def read_tree(path: str | Path) -> xr.DataTree:
     """
     with _library, xr.open_datatree(path, engine="netcdf4") as tree:
         return tree.load()
+
+
+def only_numbers(dataset: xr.Dataset) -> xr.Dataset:
+    """Return what NetCDF can hold of a dataset: numbers and their attributes."""
+    numbers = {k: v for k, v in dataset.data_vars.items() if v.dtype.kind in "biuf"}
+    return xr.Dataset(numbers, coords=dataset.coords)

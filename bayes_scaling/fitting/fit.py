@@ -14,7 +14,7 @@ import arviz as az
 import pandas as pd
 import xarray as xr
 
-from bayes_scaling._io.netcdf import read_tree, write_tree
+from bayes_scaling._io.netcdf import only_numbers, read_tree, write_tree
 from bayes_scaling.errors import PACKAGE, BayesScalingError, ConvergenceWarning
 from bayes_scaling.fitting.densities import loss_density
 from bayes_scaling.fitting.display import as_html
@@ -330,8 +330,8 @@ class Fit:
         tree = xr.DataTree.from_dict(
             {
                 "/": xr.Dataset(attrs={"bayes_scaling": version("bayes-scaling")}),
-                "posterior": _plain(self.posterior),
-                "sample_stats": _plain(self.sample_stats),
+                "posterior": only_numbers(self.posterior),
+                "sample_stats": only_numbers(self.sample_stats),
                 "runs": self.runs.to_xarray(),
                 "model": xr.Dataset(attrs=model),
             }
@@ -378,12 +378,6 @@ class Fit:
                 ConvergenceWarning,
                 skip_file_prefixes=PACKAGE,
             )
-
-
-def _plain(dataset: xr.Dataset) -> xr.Dataset:
-    """Return what NetCDF can hold of a dataset: numbers and their attributes."""
-    numbers = {k: v for k, v in dataset.data_vars.items() if v.dtype.kind in "biuf"}
-    return xr.Dataset(numbers, coords=dataset.coords)
 
 
 def fit_runs(
