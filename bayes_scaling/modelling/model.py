@@ -275,7 +275,7 @@ def _same_law(spec: Mapping[str, Any], law: ScalingLaw | None) -> ScalingLaw:
     if law is not None and as_law(law).name != name:
         raise ModelError(f"the model is one of the law {name!r}, not {as_law(law).name!r}")
     found = as_law(name if law is None else law)
-    if spec.get("fingerprint", fingerprint(found)) != fingerprint(found):
+    if "fingerprint" in spec and spec["fingerprint"] != fingerprint(found):
         raise ModelError(
             f"the law {name!r} computes something else than when it was saved; "
             "give the law as it was then"
