@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bayes_scaling.errors import ModelError
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.laplace import Laplace, approximate
-from bayes_scaling.inference.program import POINT, Bound, Program, compile_program
+from bayes_scaling.inference.program import POINT, Bound, Program, compile_program, quickly
 from bayes_scaling.inference.target import Target
 
 # Statistics of the sampler worth keeping with every fit.
@@ -49,9 +49,10 @@ def prepare(target: Target) -> Bound:
     with _compiling:
         if key in _programs:
             return _bind(_programs[key], target)
-        program = compile_program(target.pymc)
-        bound = _bind(program, target)
-        bound.check()
+        with quickly():
+            program = compile_program(target.pymc)
+            bound = _bind(program, target)
+            bound.check()
         _programs[key] = program
         return bound
 

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+from functools import cache
 from pathlib import Path
 
 from bayes_scaling.errors import ModelError
@@ -17,13 +18,19 @@ _registered: dict[str, ScalingLaw] = {}
 
 def shipped_laws() -> list[str]:
     """Return the names of the laws that come with the package: one file each in laws/."""
-    names = [module.name for module in pkgutil.iter_modules(_folders())]
-    return sorted(name for name in names if name not in _PARTS and not name.startswith("_"))
+    return list(_laws_in(_folders()))
 
 
-def _folders() -> list[str]:
+@cache
+def _laws_in(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the files with laws; read once, because every model asks for them."""
+    names = [module.name for module in pkgutil.iter_modules(folders)]
+    return tuple(sorted(n for n in names if n not in _PARTS and not n.startswith("_")))
+
+
+def _folders() -> tuple[str, ...]:
     """Return where shipped laws are: beside this file."""
-    return [str(Path(__file__).parent)]
+    return (str(Path(__file__).parent),)
 
 
 def available_laws() -> list[str]:
