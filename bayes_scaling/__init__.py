@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bayes_scaling.errors import (
         BayesScalingError,
         ConvergenceWarning,
+        ExtrapolationWarning,
         ModelError,
         RunsError,
         RunsWarning,
@@ -62,6 +63,7 @@ _HOMES = {
     "Comparison": "evaluation.comparison",
     "Constant": "laws",
     "ConvergenceWarning": "errors",
+    "ExtrapolationWarning": "errors",
     "Fit": "fitting.fit",
     "FitStore": "fitting.store",
     "Input": "laws",
@@ -106,6 +108,7 @@ __all__ = [
     "Comparison",
     "Constant",
     "ConvergenceWarning",
+    "ExtrapolationWarning",
     "Fit",
     "FitStore",
     "Input",

@@ -33,3 +33,7 @@ class SamplerWarning(UserWarning):
 
 class ConvergenceWarning(UserWarning):
     """A posterior whose draws should not be trusted as they stand."""
+
+
+class ExtrapolationWarning(UserWarning):
+    """A forecast beyond the runs that its weights were found on."""

@@ -13,7 +13,7 @@ import bayes_scaling
 
 PACKAGE = Path(bayes_scaling.__file__).parent
 NEEDLESS = {"BayesScalingError", "ConvergenceWarning", "ModelError", "RunsError", "RunsWarning"}
-NEEDLESS |= {"SamplerWarning", "__version__"}
+NEEDLESS |= {"ExtrapolationWarning", "SamplerWarning", "__version__"}
 # Objects that functions return: their examples are those of the functions.
 RETURNED = {"Backtest", "Comparison"}
 

@@ -1,4 +1,4 @@
-"""Fair comparison of fits by leave-one-out cross-validation, and the forecast they give together.
+"""Fair comparison of fits by leave-one-out cross-validation, and their mixture between the runs.
 
 Every model is scored on one outcome, the accuracy of a run given its budget. For a two-stage
 model that density integrates the run's loss out, while the importance weights that leave the
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_scaling.errors import ModelError
+from bayes_scaling.errors import PACKAGE, ExtrapolationWarning, ModelError
 from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit, fit_runs
 from bayes_scaling.fitting.forecasts import generator
@@ -140,20 +140,50 @@ class Comparison:
         weights = self.table["weight"].astype(float).clip(lower=0)
         return {str(name): float(w) for name, w in (weights / weights.sum()).items()}
 
-    def forecast(self, budgets: Budgets | None = None, /, **asked: BudgetLike | None) -> xr.Dataset:
-        """Return the stacked forecast, a mixture of the fits' forecasts by their weights.
+    def interpolate(
+        self, budgets: Budgets | None = None, /, **asked: BudgetLike | None
+    ) -> xr.Dataset:
+        """Return the mixture of the fits' forecasts by their weights, between the fitted runs.
 
-        Arguments and result are those of :meth:`Fit.forecast`.
+        Arguments and result are those of :meth:`Fit.forecast`. Leave-one-out weights measure
+        interpolation. For larger runs, :func:`backtest` finds weights from past forecasts, and
+        :func:`mix` applies them.
+
+        Warns
+        -----
+        ExtrapolationWarning
+            If a budget lies outside the fitted runs.
         """
         given = Budgets.of(budgets, **asked)  # type: ignore[arg-type]
+        self._warn_of_extrapolation(given)
         used = {name: w for name, w in self.weights.items() if w > 0}
-        read = {column for fit in self.fits.values() for column in fit.model.law.columns}
         forecasts = {}
         for name in used:
             # A covariate that only another law reads is no mistake here.
-            others = read - set(self.fits[name].model.law.columns)
+            others = self._read - set(self.fits[name].model.law.columns)
             forecasts[name] = self.fits[name].forecast(given.without(others))
         return mix(forecasts, used)
+
+    @property
+    def _read(self) -> set[str]:
+        """Names of the columns that any of the laws reads."""
+        return {column for fit in self.fits.values() for column in fit.model.law.columns}
+
+    def _warn_of_extrapolation(self, budgets: Budgets) -> None:
+        fitted = next(iter(self.fits.values())).runs.table
+        outside = []
+        for name in sorted(({"flops"} | self._read) & set(map(str, budgets.inputs.data_vars))):
+            asked, low, high = budgets.inputs[name], fitted[name].min(), fitted[name].max()
+            if ((asked < low) | (asked > high)).any():
+                outside.append(f"{name} is not within {low:.3g} to {high:.3g}")
+        if outside:
+            warnings.warn(
+                f"a budget lies outside the fitted runs ({'; '.join(outside)}). Leave-one-out "
+                "weights measure interpolation, not how well laws extrapolate; use "
+                "backtest(...).weights, which come from past forecasts, with mix(...)",
+                ExtrapolationWarning,
+                skip_file_prefixes=PACKAGE,
+            )
 
 
 def mix(

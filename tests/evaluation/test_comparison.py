@@ -1,5 +1,6 @@
 """Comparison of fits: fair, exact where importance sampling is not, and refused where unfair."""
 
+import warnings
 from dataclasses import replace
 
 import arviz as az
@@ -9,7 +10,7 @@ from ladders import as_runs, budgets, centred, count_correct, curve
 from scipy.special import logsumexp
 
 from bayes_scaling import Runs, fit_runs
-from bayes_scaling.errors import ModelError
+from bayes_scaling.errors import ExtrapolationWarning, ModelError
 from bayes_scaling.evaluation.comparison import _Refitter, compare, loo, mix
 from bayes_scaling.fitting.densities import predictive_density
 
@@ -156,7 +157,7 @@ def test_the_truth_is_preferred(runs, truth):
     assert abs(table["elpd_diff"].iloc[1]) > 2 * table["dse"].iloc[1]
 
 
-# ---- the forecast of all together ----------------------------------------------------------------
+# ---- the mixture between the runs ----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -164,14 +165,39 @@ def comparison(power_law_fit, ceiling_fit):
     return compare({"plain": power_law_fit, "ceiling": ceiling_fit}, refit=False)
 
 
-def test_stacked_forecast_is_a_forecast(comparison, power_law_fit):
-    stacked = comparison.forecast(flops=[1e22, 1e23])
-    one = power_law_fit.forecast(flops=[1e22, 1e23])
+def test_mixture_between_the_runs_is_a_forecast(comparison, power_law_fit):
+    fitted = power_law_fit.runs.table["flops"]
+    within = [fitted.min(), 1e20, fitted.max()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stacked = comparison.interpolate(flops=within)
+    one = power_law_fit.forecast(flops=within)
     assert set(stacked.data_vars) == set(one.data_vars)
     assert stacked.sizes == one.sizes
     np.testing.assert_array_equal(stacked["flops"], one["flops"])
     assert sum(comparison.weights.values()) == pytest.approx(1)
     assert min(comparison.weights.values()) >= 0
+
+
+@pytest.mark.parametrize("asked", [[1e20, 1e22], 1e15])
+def test_weights_of_left_out_runs_are_not_for_extrapolation(comparison, asked):
+    with pytest.warns(ExtrapolationWarning, match="flops is not within .* to 5.62e") as caught:
+        comparison.interpolate(flops=asked)
+    assert "measure interpolation" in str(caught[0].message)
+    assert "backtest(...).weights" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert not hasattr(comparison, "forecast")
+
+
+def test_every_input_that_a_law_reads_has_a_range(params_tokens_fit, all_ratios):
+    """A budget of usual compute can still have more parameters than any fitted run."""
+    table = all_ratios.table
+    fits = {"a": params_tokens_fit, "b": replace(params_tokens_fit, seed=1)}
+    both = compare(fits, refit=False)
+    large = 2 * table["params"].max()
+    with pytest.warns(ExtrapolationWarning, match=r"\(params is not within") as caught:
+        both.interpolate(params=large, tokens=table["flops"].median() / (6 * large))
+    assert "flops is" not in str(caught[0].message)
 
 
 def test_mixture_draws_from_each_by_its_weight(power_law_fit, ceiling_fit):
