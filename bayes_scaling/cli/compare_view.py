@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ from bayes_scaling.evaluation.splits import ComparisonPlan
 
 # Fourteen forecasts side by side do not fit the 80 columns that Rich assumes for a pipe.
 _WIDTH = 180
+_INTERVALS = (
+    "In brackets: 90% interval of a mean, clustered by run and benchmark. There is none below "
+    "three runs or three benchmarks, and so none in the tables by benchmark."
+)
 
 
 def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]:
@@ -30,11 +34,12 @@ def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]
     result.by_model().to_csv(folder / "compare.csv", index=False)
     result.by_benchmark().to_csv(folder / "compare_by_benchmark.csv", index=False)
     result.scores.to_csv(folder / "compare_scores.csv", index=False)
+    result.differences().to_csv(folder / "compare_differences.csv", index=False)
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=160)
         plt.close(figure)
-    tables = ["compare.csv", "compare_by_benchmark.csv", "compare_scores.csv"]
-    return [folder / name for name in (*tables, *figures)]
+    tables = ["compare", "compare_by_benchmark", "compare_scores", "compare_differences"]
+    return [folder / name for name in (*(f"{table}.csv" for table in tables), *figures)]
 
 
 def draw(result: Backtest, shown: Shown) -> dict[str, Any]:
@@ -66,6 +71,7 @@ def to_json(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> dict[s
         "mixture": plan.runs.mixtures[0],
         "models": plain_records(result.by_model()),
         "published": published or None,
+        "differences": plain_records(result.differences()),
         "benchmarks": plain_records(result.by_benchmark()),
         "verdicts": result.verdicts(),
         "notes": list(plan.runs.notes),
@@ -83,11 +89,13 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
         style="bold",
     )
     console.print(_model_table(result.by_model(), published))
+    console.print(_INTERVALS)
     if published:
         console.print(
             "Published: the same point fits of this split in Krajewski et al. 2025 "
             "(arXiv:2512.08894). We know only in part how it treats runs near chance."
         )
+    console.print(_difference_table(result.differences()))
     cells = result.by_benchmark()
     for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
         console.print(_cross_table(cells, title, column))
@@ -113,7 +121,7 @@ def _model_table(table: pd.DataFrame, published: Mapping[str, Mapping[str, float
     for name in beside:
         shown.add_column(f"published\n{name}", justify="right", no_wrap=True)
     for row in table.to_dict("records"):
-        numbers = [_number(name, row[name]) for name in (*SCORES, "weight")]
+        numbers = [_number(name, row[name]) + _between(name, row) for name in (*SCORES, "weight")]
         theirs = published.get(row["model"], {})
         numbers += [_number(name, theirs.get(name, np.nan)) for name in beside]
         shown.add_row(row["model"], row["family"], *numbers)
@@ -128,6 +136,32 @@ def _number(name: str, value: float) -> str:
     return (
         f"{value:.0f}" if name == "elpd" else f"{value:.2f}" if name == "weight" else f"{value:.4f}"
     )
+
+
+def _between(name: str, row: Mapping[Hashable, Any]) -> str:
+    """Return the interval of a mean CRPS or coverage; empty where there is none."""
+    if name not in ("crps", "cover50", "cover90") or pd.isna(row[f"{name}_low"]):
+        return ""
+    low, high = (_number(name, row[f"{name}_{end}"]).rstrip("%") for end in ("low", "high"))
+    return f" [{low}, {high}]"
+
+
+def _difference_table(table: pd.DataFrame) -> Table:
+    """Return the mean CRPS of each model less that of the reference, on shared scores."""
+    shown = plain_table()
+    shown.title = "CRPS less that of the reference, on the scores that both forecast"
+    for name in ("model", "reference"):
+        shown.add_column(name, no_wrap=True)
+    for name in ("difference", "90% interval", "design effect", "scores"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for row in table.to_dict("records"):
+        known = not pd.isna(row["low"])
+        interval = f"{row['low']:+.4f} to {row['high']:+.4f}" if known else "–"
+        effect = f"{row['design_effect']:.1f}" if known else "–"
+        difference = f"{row['difference']:+.4f}"
+        numbers = (difference, interval, effect, f"{row['n']}")
+        shown.add_row(row["model"], row["reference"], *numbers)
+    return shown
 
 
 def _cross_table(cells: pd.DataFrame, title: str, column: str) -> Table:

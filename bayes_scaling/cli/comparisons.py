@@ -54,9 +54,9 @@ def run_compare(
 ) -> None:
     """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
 
-    Writes compare.csv (one row per model), compare_by_benchmark.csv, compare_scores.csv and
-    figures to the folder of --out. Finished fits are kept there, so that an interrupted command
-    can be run again and continues from them.
+    Writes compare.csv (one row per model), compare_by_benchmark.csv, compare_scores.csv,
+    compare_differences.csv and figures to the folder of --out. Finished fits are kept there, so
+    that an interrupted command can be run again and continues from them.
     """
     from bayes_scaling.cli import terminal
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from scipy.special import logsumexp
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.evaluation import comparison
 from bayes_scaling.evaluation.baselines import point_fits
+from bayes_scaling.evaluation.intervals import INTERVALS, paired_differences, score_intervals
 from bayes_scaling.evaluation.scoring import aggregate, score_forecast
-from bayes_scaling.evaluation.stacking import stacking_weights
+from bayes_scaling.evaluation.stacking import past_design_effect, stacking_weights
+from bayes_scaling.evaluation.uncertainty import Clusters
 from bayes_scaling.evaluation.verdicts import STACKED, judge
 from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit
@@ -46,7 +48,9 @@ class Backtest:
         asked for, elpd_loo, se, bad_k and the stacking weight by leave-one-out.
     weights : pandas.DataFrame
         Weight of each model in the stacked forecast, one row per cut-off. Weights come from
-        forecasts within the fitted runs, pooled over series.
+        forecasts within the fitted runs, pooled over series: `past_scores` says how many, and
+        `design_effect` how many of them count as one
+        (:func:`~bayes_scaling.evaluation.stacking.past_design_effect`).
     skipped : pandas.DataFrame
         What could not be fitted (model, series, cutoff), and the reason.
     """
@@ -59,20 +63,27 @@ class Backtest:
     def summary(self, by: Sequence[str] = ("model", "family")) -> pd.DataFrame:
         """Return mean scores by model; each benchmark and cut-off counts the same.
 
+        Mixtures are never averaged: if there are several, each has rows of its own.
+
         Columns are those of :func:`~bayes_scaling.evaluation.scoring.aggregate`; `rmse`, `r2`,
         `elpd` and `n` are over all scores pooled. `benchmarks` counts those that a model could
-        be fitted to.
+        be fitted to. `mae`, `crps`, `cover50` and `cover90` have 90% intervals, clustered by run
+        and benchmark, such as `crps_low` and `crps_high`
+        (:func:`~bayes_scaling.evaluation.intervals.score_intervals`). They are NaN below three
+        runs or three benchmarks.
         """
         by = list(by)
-        key = [*by, *(k for k in ("benchmark", "metric", "cutoff") if k not in by)]
-        cells = aggregate(self.scores, key)
+        if "mixture" not in by and len(set(self.scores["mixture"])) > 1:
+            by = [*by, "mixture"]
+        cell = [*by, *(k for k in ("benchmark", "metric", "cutoff") if k not in by)]
+        cells = aggregate(self.scores, cell)
         means = ["mre", "mae", "crps", "cover50", "cover90", "width50", "width90"]
         groups = cells.groupby(by, sort=False)
         table = groups[means].mean()
         pooled = aggregate(self.scores, by).set_index(by)
         table[["rmse", "r2", "elpd", "n"]] = pooled[["rmse", "r2", "elpd", "n"]]
         table["benchmarks"] = groups["benchmark"].nunique()
-        return table.reset_index()
+        return table.join(score_intervals(self.scores, by, cell)).reset_index()
 
     def by_model(self) -> pd.DataFrame:
         """Return a row for each model: mean scores over benchmarks, and stacking weight.
@@ -80,30 +91,60 @@ class Backtest:
         Returns
         -------
         pandas.DataFrame
-            Smallest CRPS first: model, family, the columns of :meth:`summary`, and `weight`, of
-            the first cut-off.
+            Smallest CRPS first: model, family, the columns of :meth:`summary`, and `weight`, the
+            mean over cut-offs.
         """
         table = self.summary()
-        none = self.weights.empty
-        weights = {} if none else self.weights.iloc[0].drop("cutoff").to_dict()
-        table["weight"] = table["model"].map(weights)
-        order = ["model", "family", *SCORES, "weight", "width50", "width90", "n", "benchmarks"]
+        table["weight"] = table["model"].map(self.weights.mean().to_dict())
+        first = ["model", "family", *SCORES, "weight", "width50", "width90", "n", "benchmarks"]
+        order = [*first, *(name for name in table if name not in first)]
         return table[order].sort_values("crps", ignore_index=True)
 
     def by_benchmark(self) -> pd.DataFrame:
-        """Return a row for each model × benchmark, with leave-one-out scores and diagnostics."""
+        """Return a row for each model × benchmark, with leave-one-out scores and diagnostics.
+
+        It has no intervals. The forecasts of all runs of one benchmark come from one curve, so
+        one benchmark does not show how much scores differ between benchmarks.
+        """
         key = ["model", "benchmark", "metric", "mixture", "cutoff"]
-        table = self.summary([*key, "family"]).drop(columns="benchmarks")
+        table = self.summary([*key, "family"]).drop(columns=["benchmarks", *INTERVALS])
         if self.fits.empty:
             return table
         return table.merge(self.fits, on=key, how="left")
 
+    def differences(self, reference: str | None = None, score: str = "crps") -> pd.DataFrame:
+        """Return how much larger the mean score of each model is than that of one of them.
+
+        Parameters
+        ----------
+        reference : str, optional
+            The model that the others are compared with; by default the stacked forecast, or where
+            there is none the model with the smallest mean.
+        score : {"crps", "mae", "cover50", "cover90"}
+            The score.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per other model (and mixture, if there are several), smallest difference first.
+            See :func:`~bayes_scaling.evaluation.intervals.paired_differences`.
+
+        Raises
+        ------
+        ModelError
+            If the reference has no scores.
+        """
+        models = self.summary(["model"]).sort_values(score)["model"].tolist()
+        usual = STACKED if STACKED in models else models[0]
+        return paired_differences(self.scores, usual if reference is None else reference, score)
+
     def verdicts(self) -> list[str]:
         """Return what the tables say, in plain words.
 
-        They say whose means are over fewer benchmarks, where the stacked forecast loses to
-        least squares, where leave-one-out and held-out runs disagree, what has not converged,
-        and what was left out.
+        They say whose means are over fewer benchmarks, how the stacked forecast compares with
+        the best single law and where it loses to least squares, how often its intervals hold,
+        where leave-one-out and held-out runs disagree, what has not converged, and what was left
+        out. Each mixture and cut-off has sentences of its own.
         """
         return judge(self)
 
@@ -178,9 +219,10 @@ def backtest(
     tables: list[pd.DataFrame] = []
     weights: list[dict[str, Any]] = []
     for cutoff in cutoffs:
-        share = job.past_weights(runs, cutoff) if stack and len(models) > 1 else {}
+        past = job.past_densities(runs, cutoff) if stack and len(models) > 1 else _Past()
+        share = past.weights(settings.get("seed", 0))
         if share:
-            weights.append({"cutoff": cutoff, **share})
+            weights.append({"cutoff": cutoff, **past.worth, **share})
         for origin in _origins(runs, cutoff):
             if baselines:
                 tables.extend(_point_scores(origin, job, loss))
@@ -256,21 +298,42 @@ class _Job:
             density = _mixed_density(densities, used)
             yield _table(mixture, density, origin, STACKED, STACKED)
 
-    def past_weights(self, runs: Runs, cutoff: float) -> dict[str, float]:
-        """Return stacking weights from forecasts within the runs below a cut-off.
+    def past_densities(self, runs: Runs, cutoff: float) -> _Past:
+        """Return log densities of the scores forecast within the runs below a cut-off.
 
         They are pooled over series, because no single ladder has enough runs to tell laws
-        apart. A model takes part if it could be fitted to every series.
+        apart. A model takes part if it could be fitted to every series that any could.
         """
         densities: dict[str, list[np.ndarray]] = {name: [] for name in self.models}
+        ahead = []
         for origin in _origins(runs.below(cutoff), cutoff / _LOOK_BACK):
             fits = self.fit_all(origin)
             for name, fit in fits.items():
-                ahead = fit.forecast_runs(origin.ahead)
-                densities[name].append(log_density(fit, ahead))
-        most = max(map(len, densities.values()), default=0)
-        complete = {n: np.concatenate(d) for n, d in densities.items() if d and len(d) == most}
-        return stacking_weights(complete, seed=self.settings.get("seed", 0))
+                densities[name].append(log_density(fit, fit.forecast_runs(origin.ahead)))
+            ahead += [origin.ahead.table] if fits else []
+        complete = {
+            n: np.concatenate(d) for n, d in densities.items() if d and len(d) == len(ahead)
+        }
+        return _Past(complete, Clusters.of(pd.concat(ahead))) if complete else _Past()
+
+
+@dataclass(frozen=True)
+class _Past:
+    """Log densities of past scores by model, and what run and benchmark each score is of."""
+
+    densities: Mapping[str, np.ndarray] = field(default_factory=dict)
+    clusters: Clusters | None = None
+
+    def weights(self, seed: int) -> dict[str, float]:
+        return stacking_weights(self.densities, self.clusters, seed=seed)
+
+    @property
+    def worth(self) -> dict[str, float]:
+        """How many scores there are, and how many count as one."""
+        if self.clusters is None:
+            return {}
+        effect = past_design_effect(self.densities, self.clusters)
+        return {"past_scores": len(self.clusters.run), "design_effect": effect}
 
 
 def log_density(fit: Fit, forecast: xr.Dataset) -> np.ndarray:
@@ -317,8 +380,14 @@ def _fit_rows(origin: _Origin, fits: Mapping[str, Fit], *, loo: bool) -> Iterato
 def _table(
     forecast: xr.Dataset, density: np.ndarray, origin: _Origin, name: str, family: str
 ) -> pd.DataFrame:
-    scores = score_forecast(forecast).assign(elpd=density)
+    scores = score_forecast(forecast, _score_names(origin.ahead)).assign(elpd=density)
     return _labelled(scores, origin, name, family)
+
+
+def _score_names(runs: Runs) -> list[str]:
+    """Return a name for each score, the same at every cut-off and for every model."""
+    rows = runs.table[[*_KEY, "run", "k"]].itertuples(index=False)
+    return [" | ".join(map(str, row)) for row in rows]
 
 
 def _labelled(scores: pd.DataFrame, origin: _Origin, name: str, family: str) -> pd.DataFrame:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayes_scaling.fitting.forecasts import QUANTILES
+from bayes_scaling.fitting.forecasts import QUANTILES, generator
+
+# The random numbers of PITs are fixed: tables of one backtest never differ between two calls.
+_PIT_SEED = 0
 
 
 def crps(draws: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
@@ -36,22 +41,58 @@ def crps(draws: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
     return distance - xr.apply_ufunc(spread, draws, input_core_dims=[dims])
 
 
-def probability_below(draws: xr.DataArray, observed: xr.DataArray) -> xr.DataArray:
-    """Return the PIT: the predictive probability of a score below the measured one.
+def randomised_pit(
+    draws: xr.DataArray, observed: xr.DataArray, n_items: xr.DataArray, keys: Sequence[str]
+) -> xr.DataArray:
+    """Return the PIT of each score: the probability that its forecast gives to lower scores.
 
-    Ties, which are common in counts of few items, are split in half.
+    A count can tie with the forecast. Its PIT is then a uniform number between the probability of
+    a lower count and that of a count at most as high. So the PIT is uniform if the forecast is
+    right, however few items there are, and a central interval of probability p holds with
+    probability p. A closed interval of few counts holds more often.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Draws of the score, dimensions chain and draw and those of `observed`.
+    observed : xarray.DataArray
+        Measured scores, one dimension.
+    n_items : xarray.DataArray
+        Test items of each; 0 where unknown. Scores that round to one count of these are ties.
+    keys : sequence of str
+        Name of each score. Its random number depends on nothing else, so it is the same for every
+        model, and whatever else is scored.
+
+    References
+    ----------
+    Czado, Gneiting and Held 2009, "Predictive model assessment for count data".
+
+    Examples
+    --------
+    >>> draws = xr.DataArray([[[0.2], [0.4], [0.4], [0.6]]], dims=("chain", "draw", "budget"))
+    >>> observed = xr.DataArray([0.4], dims="budget")
+    >>> pit = randomised_pit(draws, observed, xr.full_like(observed, 5), ["quiz of run 1"])
+    >>> 0.25 <= float(pit[0]) <= 0.75
+    True
     """
-    below = (draws < observed).mean(("chain", "draw"))
-    return below + 0.5 * (draws == observed).mean(("chain", "draw"))
+    dims = ("chain", "draw")
+    counted, scale = n_items > 0, n_items.where(n_items > 0, 1)
+    ours, theirs = (
+        xr.where(counted, np.round(score * scale), score) for score in (draws, observed)
+    )
+    share = observed.copy(data=[generator(key.encode(), _PIT_SEED).uniform() for key in keys])
+    return (ours < theirs).mean(dims) + share * (ours == theirs).mean(dims)
 
 
-def score_forecast(forecast: xr.Dataset) -> pd.DataFrame:
+def score_forecast(forecast: xr.Dataset, keys: Sequence[str]) -> pd.DataFrame:
     """Return a row of quantiles and scores for each held-out run of a forecast.
 
     Parameters
     ----------
     forecast : xarray.Dataset
         From :meth:`Fit.forecast_runs`: `score` and `observed`.
+    keys : sequence of str
+        Name of each score, for :func:`randomised_pit`.
     """
     draws, observed = forecast["score"], forecast["observed"]
     quantiles = draws.quantile(list(QUANTILES.values()), dim=("chain", "draw"))
@@ -63,8 +104,25 @@ def score_forecast(forecast: xr.Dataset) -> pd.DataFrame:
             "observed": observed.to_numpy(),
             **columns,
             "crps": crps(draws, observed).to_numpy(),
-            "pit": probability_below(draws, observed).to_numpy(),
+            "pit": randomised_pit(draws, observed, forecast["n_items"], keys).to_numpy(),
         }
+    )
+
+
+def with_errors(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return held-out scores with their errors, and whether they are inside the intervals.
+
+    Columns are added: `error` (median less observed), `mre`, `mae`, and `cover50` and `cover90`: 1
+    where the PIT is within the central 50% and 90%, 0 where it is not, and NaN for point fits.
+    """
+    error = scores["median"] - scores["observed"]
+    pit = scores["pit"]
+    inside = {f"cover{p}": (pit - 0.5).abs() <= p / 200 for p in (50, 90)}
+    return scores.assign(
+        error=error,
+        mre=error.abs() / scores["observed"].where(scores["observed"] > 0),
+        mae=error.abs(),
+        **{name: held.astype(float).where(pit.notna()) for name, held in inside.items()},
     )
 
 
@@ -83,21 +141,14 @@ def aggregate(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     pandas.DataFrame
         One row per group: `mre` (mean relative error of the median), `mae`, `rmse`, `r2` (of the
         medians, within the group), `elpd` (sum of log densities), `crps`, `cover50`, `cover90`
-        (shares of scores in the intervals), `width50`, `width90`, and `n`. Scores that a
-        point fit does not have are NaN.
+        (shares of scores inside the intervals, by their PIT), `width50`, `width90`, and `n`.
+        Scores that a point fit does not have are NaN. A score of 0 has no relative error.
     """
-    error = scores["median"] - scores["observed"]
-    interval = scores["q05"].notna()
-    known = scores.assign(
-        error=error,
-        mre=_relative(error, scores["observed"]),
-        mae=error.abs(),
-        square=error**2,
-        cover50=scores["observed"].between(scores["q25"], scores["q75"]).where(interval),
-        cover90=scores["observed"].between(scores["q05"], scores["q95"]).where(interval),
+    known = with_errors(scores).assign(
+        square=lambda table: table["error"] ** 2,
         width50=scores["q75"] - scores["q25"],
         width90=scores["q95"] - scores["q05"],
-    ).astype({"cover50": float, "cover90": float})
+    )
     groups = known.groupby(by, sort=False)
     columns = ["mre", "mae", "crps", "cover50", "cover90", "width50", "width90"]
     table = groups[columns].mean()
@@ -107,11 +158,6 @@ def aggregate(scores: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     table["n"] = groups.size()
     order = ["mre", "mae", "rmse", "r2", "elpd", "crps", "cover50", "cover90", "width50", "width90"]
     return table[[*order, "n"]].reset_index()
-
-
-def _relative(error: pd.Series, observed: pd.Series) -> pd.Series:
-    """Return |error| / observed; a score of 0 has no relative error."""
-    return error.abs() / observed.where(observed > 0)
 
 
 def _sum_of_squares(observed: pd.Series) -> float:

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+
+from bayes_scaling.evaluation.intervals import estimate, paired_differences
+from bayes_scaling.evaluation.scoring import with_errors
+from bayes_scaling.evaluation.uncertainty import Clusters
 
 if TYPE_CHECKING:
     from bayes_scaling.evaluation.backtesting import Backtest
 
 # Name of the mixture of all models among the models of a backtest.
 STACKED = "stacked"
+_LEAST_SQUARES = "least_squares_direct"
 
 
 def judge(result: Backtest) -> list[str]:
     """Return sentences on a backtest; see :meth:`Backtest.verdicts`."""
+    found: list[str] = []
     cells = result.by_benchmark()
-    found = [*_uneven(cells), *_losses(cells), *_disagreement(cells)]
+    origins = result.scores.drop_duplicates(["mixture", "cutoff"])[["mixture", "cutoff"]]
+    for origin in origins.itertuples(index=False):
+        here = {"mixture": [origin.mixture], "cutoff": [origin.cutoff]}
+        known, scores = (table.merge(pd.DataFrame(here)) for table in (cells, result.scores))
+        lines = [*_uneven(known), *_means(scores), *_losses(known), *_disagreement(known)]
+        name = _name(origin, origins)
+        found += [f"{name}: {line}" if name else line for line in lines]
     if not result.fits.empty:
         bad = result.fits[result.fits["problems"] != ""]
         found += [
-            f"NOT CONVERGED: {row.model} on {row.benchmark}: {row.problems}"
+            f"NOT CONVERGED: {row.model} on {_where(row, origins)}: {row.problems}"
             for row in bad.itertuples()
         ]
     reasons = result.skipped.groupby("reason", sort=False)
     found += [f"left out: {', '.join(sorted(set(g['model'])))}: {r}" for r, g in reasons]
     return found
+
+
+def _name(origin: Any, origins: pd.DataFrame) -> str:
+    """Return what tells a mixture and cut-off from the others; empty if there are no others."""
+    mixture = origin.mixture if len(set(origins["mixture"])) > 1 else ""
+    cutoff = f"fitted up to {origin.cutoff:.3g} FLOPs" if len(set(origins["cutoff"])) > 1 else ""
+    return ", ".join(filter(None, (mixture, cutoff)))
+
+
+def _where(row: Any, origins: pd.DataFrame) -> str:
+    return ", ".join(filter(None, (row.benchmark, _name(row, origins))))
 
 
 def _uneven(cells: pd.DataFrame) -> list[str]:
@@ -39,12 +64,46 @@ def _uneven(cells: pd.DataFrame) -> list[str]:
     ]
 
 
+def _means(scores: pd.DataFrame) -> Iterator[str]:
+    """Say how often intervals hold, and how the stacked forecast compares, with intervals."""
+    if problem := Clusters.of(scores).problem:
+        yield problem
+    families = scores.drop_duplicates("model").set_index("model")["family"]
+    if STACKED not in families:
+        return
+    stacked = with_errors(scores[scores["model"] == STACKED])
+    stacked["weight"] = 1 / stacked.groupby(["benchmark", "metric"])["crps"].transform("size")
+    share = estimate(stacked, "cover90")
+    between = f" ({share.low:.0%} to {share.high:.0%})" if np.isfinite(share.low) else ""
+    yield f"The 90% intervals of the stacked forecast hold {share.mean:.0%} of the scores{between}"
+    gaps = paired_differences(scores, STACKED)
+    single = gaps[gaps["model"].map(families).isin(["direct", "two_stage"])]
+    complete = single[single["n"] == single["n"].max()]
+    if len(complete):
+        best = complete.iloc[0]
+        yield f"The best single law is {best['model']}. {_gap(best, 'CRPS')}"
+    errors = paired_differences(scores, STACKED, "mae")
+    for _, row in errors[errors["model"] == _LEAST_SQUARES].iterrows():
+        yield f"The least-squares direct law: {_gap(row, 'absolute error')}"
+
+
+def _gap(row: pd.Series, what: str) -> str:
+    """Say how a model's mean score differs from that of the stacked forecast."""
+    side = "above" if row["difference"] > 0 else "below"
+    known = np.isfinite(row["low"])
+    interval = f" (90% interval of the difference {row['low']:+.4f} to {row['high']:+.4f})"
+    return (
+        f"Its mean {what} is {abs(row['difference']):.4f} {side} that of the stacked forecast on "
+        f"the same scores{interval if known else ''}"
+    )
+
+
 def _losses(cells: pd.DataFrame) -> list[str]:
     mae = cells.pivot_table(index="benchmark", columns="model", values="mae")
-    if STACKED not in mae or "least_squares_direct" not in mae:
+    if STACKED not in mae or _LEAST_SQUARES not in mae:
         return []
-    mae = mae.dropna(subset=[STACKED, "least_squares_direct"])
-    lost = mae.index[mae[STACKED] > mae["least_squares_direct"]]
+    mae = mae.dropna(subset=[STACKED, _LEAST_SQUARES])
+    lost = mae.index[mae[STACKED] > mae[_LEAST_SQUARES]]
     where = f": {', '.join(lost)}" if len(lost) else ""
     return [
         f"The stacked forecast has a larger absolute error than the least-squares direct law on "

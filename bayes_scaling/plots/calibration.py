@@ -14,11 +14,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 from numpy.typing import NDArray
 
 from bayes_scaling.errors import ModelError
+from bayes_scaling.evaluation.intervals import estimate
+from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.plots import _palette, _style
 
 # What identifies a held-out score: the same run may be held out at several cut-offs.
 _SCORE = ["benchmark", "metric", "mixture", "cutoff", "run", "flops", "observed"]
-_CLUSTER = ["benchmark", "metric", "mixture"]
 _MOST_BINS = 7
 _HEADINGS = {
     "stacked": "mixture",
@@ -26,7 +27,7 @@ _HEADINGS = {
     "two_stage": "laws through a loss",
     "point": "point fits (absolute error)",
 }
-_COVERAGE = {0.5: ("q25", "q75"), 0.9: ("q05", "q95")}
+_COVERAGE = {0.5: "cover50", 0.9: "cover90"}
 
 
 def plot_crps_by_distance(scores: pd.DataFrame) -> Figure:
@@ -90,7 +91,8 @@ def plot_calibration(scores: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         Left, the distribution of the PIT (the share of the forecast below the observed score)
         minus the uniform one that it should be. Right, the share of scores within 50% and 90%
-        intervals, with a standard error over benchmarks if there are several.
+        intervals, each with a 90% interval that is clustered by run and benchmark. There is none
+        below three runs or three benchmarks.
 
     Raises
     ------
@@ -155,15 +157,6 @@ def _binned(
     return distance.to_numpy(float), groups["crps"].mean().to_numpy(float)
 
 
-def _coverage(scores: pd.DataFrame, low: str, high: str) -> tuple[float, float]:
-    """Return the share of scores within an interval, and its standard error over benchmarks."""
-    within = scores["observed"].between(scores[low], scores[high])
-    by_benchmark = within.groupby([scores[name] for name in _CLUSTER]).mean()
-    several = len(by_benchmark) > 1
-    error = by_benchmark.std(ddof=1) / np.sqrt(len(by_benchmark)) if several else 0.0
-    return float(within.mean()), float(error)
-
-
 # ---- drawing -----------------------------------------------------------------------------------
 
 
@@ -188,14 +181,15 @@ def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, An
     for level in _COVERAGE:
         ax.axvline(level, color=_style.GUIDE, lw=1, ls=(0, (5, 3)))
     for row, (model, look) in enumerate(looks.items()):
-        rows = scores[scores["model"] == model]
-        for level, ends in _COVERAGE.items():
-            share, error = _coverage(rows, *ends)
+        rows = with_errors(scores[scores["model"] == model])
+        for level, name in _COVERAGE.items():
+            share = estimate(rows, name)
             face = look["color"] if level > 0.5 else "white"
-            ax.errorbar(
-                share, row, xerr=error or None, color=look["color"], marker=look["marker"],
-                mfc=face, ms=6.5, lw=1.2, ls="none",
+            ax.plot(
+                share.mean, row, color=look["color"], marker=look["marker"], mfc=face, ms=6.5,
+                ls="none", zorder=3,
             )  # fmt: skip
+            ax.hlines(row, share.low, share.high, color=look["color"], lw=1.2)
     ax.set_yticks(range(len(looks)), [_style.literal(model) for model in looks])
     for label, look in zip(ax.get_yticklabels(), looks.values(), strict=True):
         label.set_color(look["color"])
@@ -203,7 +197,10 @@ def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, An
     ax.set(xlim=(-0.02, 1.02))
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_xlabel("Share of held-out scores within the interval")
-    ax.set_title("hollow: 50% interval; filled: 90% interval\n(dashed: what they should be)")
+    ax.set_title(
+        "hollow: 50% interval; filled: 90% interval\n"
+        "(dashed: what they should be; lines: 90% intervals of the shares)"
+    )
 
 
 def _plain_ticks(ax: Axes) -> None:

@@ -170,6 +170,28 @@ def test_losses_disagreement_and_lack_of_convergence_are_said():
     assert "left out: c: too few runs" in said
 
 
+def test_intervals_stand_beside_the_means(capsys):
+    few = made_up()
+    rows = [few.scores.assign(run=run, benchmark=few.scores["benchmark"] + more)
+            for run in ("r", "s", "t") for more in ("", " again")]  # fmt: skip
+    scores = pd.concat(rows, ignore_index=True)
+    scores["crps"] += 0.001 * np.random.default_rng(0).random(len(scores))
+    many = Backtest(scores, few.fits, few.weights, few.skipped)
+    compare_view.show(choose(), many, [])
+    said = capsys.readouterr().out
+    model = many.by_model().set_index("model").loc["a"]
+    between = f"[{model['crps_low']:.4f}, {model['crps_high']:.4f}]"
+    (line,) = [x for x in said.splitlines() if between in x]
+    assert line.split()[0] == "a"
+    gap = many.differences().set_index("model").loc["a"]
+    assert f"{gap['low']:+.4f} to {gap['high']:+.4f}" in said
+    # One run and two benchmarks are too few, and it is said.
+    compare_view.show(choose(), few, [])
+    said = capsys.readouterr().out
+    assert "No interval: the scores are of 1 run and 2 benchmarks" in said
+    assert "nan" not in said
+
+
 def test_means_over_fewer_benchmarks_are_told_apart():
     result = made_up()
     assert not [line for line in result.verdicts() if line.startswith("Means")]
@@ -216,8 +238,12 @@ def test_tables_and_figures_of_a_users_own_runs(own):
     )
     scores = pd.read_csv("x/compare_scores.csv").query("model == 'power_law'")
     assert scores["flops"].min() > 1e21
-    inside = scores["observed"].between(scores["q05"], scores["q95"])
+    inside = scores["pit"].between(0.05, 0.95)
     assert models.loc["power_law", "cover90"] == pytest.approx(inside.mean())
+    differences = pd.read_csv("x/compare_differences.csv").set_index("model")
+    assert set(differences.index) == expected - {STACKED}
+    gap = models["crps"] - models.loc[STACKED, "crps"]
+    assert differences["difference"].to_dict() == pytest.approx(gap.drop(STACKED).to_dict())
     assert all(Path(file).stat().st_size > 1000 for file in said["files"])
     assert sum(file.endswith(".png") for file in said["files"]) == 4
 

@@ -63,9 +63,13 @@ def test_a_true_law_is_calibrated_and_beats_nothing_it_should_not(result):
 
 
 @pytest.mark.slow
-def test_weights_add_up_and_the_mixture_lies_between(result):
-    weights = result[0].weights.iloc[0].drop("cutoff")
-    assert weights.sum() == pytest.approx(1)
+def test_weights_add_up_and_the_mixture_lies_between(result, ladders):
+    row = result[0].weights.iloc[0]
+    assert row[["power_law", "drifting_power_law"]].sum() == pytest.approx(1)
+    # Two series of the runs in the last factor of 6 below the cut-off, each worth one score.
+    runs = ladders.table.query("1e21 < flops <= 6e21")
+    assert row["past_scores"] == len(runs)
+    assert row["design_effect"] == len(runs) / 2
     crps = result[0].summary().set_index("model")["crps"]
     assert crps[STACKED] <= crps[["power_law", "drifting_power_law"]].max() + 1e-3
 
@@ -105,6 +109,20 @@ def test_finished_fits_are_used_again_and_damaged_ones_are_replaced(
     old = result[0].scores.query("family == 'direct'").reset_index(drop=True)
     new = again.scores.query("family == 'direct'").reset_index(drop=True)
     assert new["median"].equals(old["median"])
+
+
+@pytest.mark.slow
+def test_what_others_are_scored_changes_no_pit(models, ladders):
+    """A score's random number is its own: whatever is scored beside it, and wherever it stands."""
+    one = {"power_law": models["power_law"]}
+    quiz = ladders.table.assign(n_items=20.0, score=lambda t: (t["score"] * 20).round() / 20)
+    counts = {"power_law": one["power_law"].with_options(likelihood="beta_binomial")}
+    whole = backtest(counts, Runs.from_frame(quiz), [6e21], baselines=False, **FAST).scores
+    part = Runs.from_frame(quiz[(quiz["benchmark"] == "two") & (quiz["flops"] != 4e22)])
+    alone = backtest(counts, part, [6e21], baselines=False, **FAST).scores
+    both = whole.merge(alone, on=["benchmark", "run"])
+    assert 3 < len(both) < len(whole)
+    np.testing.assert_array_equal(both["pit_x"], both["pit_y"])
 
 
 def test_what_cannot_be_fitted_is_said(ladders):

@@ -7,7 +7,7 @@ import scipy.stats
 import xarray as xr
 
 from bayes_scaling.evaluation.comparison import mix
-from bayes_scaling.evaluation.scoring import aggregate, crps, probability_below
+from bayes_scaling.evaluation.scoring import aggregate, crps, randomised_pit, with_errors
 
 
 @pytest.fixture
@@ -30,12 +30,78 @@ def test_crps_of_a_sure_forecast_is_its_absolute_error():
     assert float(crps(draws, observed)[0]) == pytest.approx(0.3)
 
 
-def test_pit_is_the_predictive_probability_and_splits_ties(normal_draws):
+# ---- PIT -----------------------------------------------------------------------------------------
+
+
+def names(n):
+    return [f"score {i}" for i in range(n)]
+
+
+def forecast(draws, observed, n_items=0):
+    """Return one forecast a score, from draws of shape (draw,) or (draw, score)."""
+    draws, observed = np.asarray(draws, float), np.atleast_1d(np.asarray(observed, float))
+    shaped = np.broadcast_to(draws.reshape(1, len(draws), -1), (1, len(draws), len(observed)))
+    measured = xr.DataArray(observed, dims="budget")
+    items = xr.full_like(measured, n_items)
+    return xr.DataArray(shaped, dims=("chain", "draw", "budget")), measured, items
+
+
+def test_pit_without_ties_is_the_predictive_probability(normal_draws):
     observed = xr.DataArray([0.5, 0.65, 0.2], dims="budget")
-    expected = scipy.stats.norm.cdf(observed, 0.5, 0.1)
-    np.testing.assert_allclose(probability_below(normal_draws, observed), expected, atol=5e-3)
-    tied = xr.DataArray(np.full((2, 10, 1), 0.4), dims=("chain", "draw", "budget"))
-    assert float(probability_below(tied, xr.DataArray([0.4], dims="budget"))[0]) == 0.5
+    pit = randomised_pit(normal_draws, observed, xr.zeros_like(observed), names(3))
+    np.testing.assert_allclose(pit, scipy.stats.norm.cdf(observed, 0.5, 0.1), atol=5e-3)
+    other = randomised_pit(normal_draws, observed, xr.zeros_like(observed), names(4)[1:])
+    np.testing.assert_array_equal(pit, other)  # nothing is random where nothing is tied
+
+
+def test_pit_of_ties_is_between_that_of_lower_and_that_of_no_higher_counts():
+    draws, observed, items = forecast(np.repeat([0.2, 0.4, 0.6], [1, 2, 1]), np.full(4000, 0.4), 5)
+    pit = randomised_pit(draws, observed, items, names(4000)).to_numpy()
+    assert scipy.stats.kstest(pit, "uniform", args=(0.25, 0.5)).pvalue > 0.01
+    assert abs(np.corrcoef(pit[1:], pit[:-1])[0, 1]) < 0.06  # names that are alike; four sd
+
+
+def test_scores_that_are_written_in_few_digits_tie_with_their_count():
+    draws, observed, items = forecast(np.full(10, 979 / 2376), np.full(200, 0.412), 2376)
+    pit = randomised_pit(draws, observed, items, names(200))
+    assert 0.4 < float(pit.mean()) < 0.6
+    assert float(pit.min()) < 0.1
+    assert (
+        randomised_pit(draws, observed, items * 0, names(200)) == 1 - (979 / 2376 > 0.412)
+    ).all()
+
+
+def test_the_random_number_is_of_the_score_and_not_of_its_place():
+    draws, observed, items = forecast(np.full(10, 0.5), np.full(6, 0.5), 10)
+    pit = randomised_pit(draws, observed, items, names(6)).to_numpy()
+    order = [4, 0, 5, 2, 1, 3]
+    again = randomised_pit(draws, observed, items, [names(6)[i] for i in order]).to_numpy()
+    np.testing.assert_array_equal(again, pit[order])
+    assert len(set(pit)) == 6
+
+
+@pytest.mark.parametrize("n_items", [10, 50])
+def test_intervals_of_counts_hold_as_often_as_they_say(n_items):
+    """Counts whose chance of success is drawn anew, forecast by the distribution they have."""
+    rng, n, n_draws = np.random.default_rng(1), 4000, 1000
+
+    def counts(shape):
+        return rng.binomial(n_items, rng.beta(80, 40, shape)) / n_items
+
+    draws, observed, items = forecast(counts((n_draws, n)), counts(n), n_items)
+    pit = randomised_pit(draws, observed, items, names(n)).to_numpy()
+    assert scipy.stats.kstest(pit, "uniform").pvalue > 0.01
+    low, q25, q75, high = np.quantile(draws[0], [0.05, 0.25, 0.75, 0.95], axis=0)
+    blank = np.full(n, np.nan)
+    table = with_errors(pd.DataFrame({"observed": observed, "median": blank, "pit": pit}))
+    for ends, name, nominal in (((q25, q75), "cover50", 0.5), ((low, high), "cover90", 0.9)):
+        error = np.sqrt(nominal * (1 - nominal) / n)
+        assert table[name].mean() == pytest.approx(nominal, abs=3 * error)
+        closed = ((ends[0] <= observed) & (observed <= ends[1])).mean()
+        assert float(closed) > nominal + 4 * error  # closed intervals hold too often
+
+
+# ---- means ---------------------------------------------------------------------------------------
 
 
 def _scores():
@@ -50,6 +116,7 @@ def _scores():
             "q95": [0.8, 0.2, np.nan, np.nan],
             "elpd": [-1.0, -2.0, np.nan, np.nan],
             "crps": [0.1, 0.2, 0.1, 0.2],
+            "pit": [0.2, 0.97, np.nan, np.nan],
         }
     )
 

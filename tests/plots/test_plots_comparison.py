@@ -14,6 +14,8 @@ import scipy.stats
 import xarray as xr
 
 from bayes_scaling.errors import ModelError
+from bayes_scaling.evaluation.scoring import with_errors
+from bayes_scaling.evaluation.uncertainty import Clusters, clustered_share
 from bayes_scaling.plots import (
     plot_bands,
     plot_calibration,
@@ -148,6 +150,28 @@ def test_coverage_is_the_share_within_each_interval():
         np.testing.assert_allclose(sorted(found), expected)
     guides = [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == "--"]
     assert guides == [0.5, 0.9]
+
+
+def test_shares_have_intervals_that_are_clustered():
+    """One of the three benchmarks is forecast too low throughout."""
+    scores = made_up()
+    off = (scores["benchmark"] == "one") & (scores["family"] != "point")
+    scores.loc[off, "pit"] = 0.99
+    scores.loc[off, "observed"] = 0.9
+    _, ax = plot_calibration(scores).axes
+    drawn = [s for c in ax.collections for s in c.get_segments()]
+    one = scores[scores["model"] == "stacked"]
+    for name in ("cover50", "cover90"):
+        share = clustered_share(with_errors(one)[name], one["pit"], Clusters.of(one))
+        assert share.high - share.low > 0.5
+        assert any(np.allclose(s, [[share.low, 0], [share.high, 0]]) for s in drawn)
+
+
+def test_two_benchmarks_have_shares_without_intervals():
+    scores = made_up()
+    _, ax = plot_calibration(scores[scores["benchmark"] != "one"]).axes
+    assert not any(len(s) for c in ax.collections for s in c.get_segments())
+    ax.figure.canvas.draw()
 
 
 def test_pit_of_a_calibrated_forecast_is_flat_and_of_a_narrow_one_is_not():
