@@ -247,7 +247,8 @@ def _shares(weights: ArrayLike | None, n: int) -> NDArray[np.float64]:
 
 
 def _mean(values: NDArray[np.float64], weights: ArrayLike | None) -> NDArray[np.float64]:
-    return np.asarray(np.average(values, axis=-1, weights=weights))
+    given = None if weights is None else np.asarray(weights, float)
+    return np.asarray(np.average(values, axis=-1, weights=given))
 
 
 def _correction(labels: NDArray[np.integer[Any]]) -> float:

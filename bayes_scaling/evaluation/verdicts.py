@@ -81,19 +81,20 @@ def _means(scores: pd.DataFrame) -> Iterator[str]:
     complete = single[single["n"] == single["n"].max()]
     if len(complete):
         best = complete.iloc[0]
-        yield f"The best single law is {best['model']}. {_gap(best, 'CRPS')}"
+        name = best["model"]
+        yield f"The best single law on these scores is {name}. {_gap(best, 'Its mean CRPS')}"
     errors = paired_differences(scores, STACKED, "mae")
     for _, row in errors[errors["model"] == _LEAST_SQUARES].iterrows():
-        yield f"The least-squares direct law: {_gap(row, 'absolute error')}"
+        yield _gap(row, "The mean absolute error of the least-squares direct law")
 
 
-def _gap(row: pd.Series, what: str) -> str:
-    """Say how a model's mean score differs from that of the stacked forecast."""
+def _gap(row: pd.Series, subject: str) -> str:
+    """Say how a model's mean score, the subject, differs from that of the stacked forecast."""
     side = "above" if row["difference"] > 0 else "below"
     known = np.isfinite(row["low"])
     interval = f" (90% interval of the difference {row['low']:+.4f} to {row['high']:+.4f})"
     return (
-        f"Its mean {what} is {abs(row['difference']):.4f} {side} that of the stacked forecast on "
+        f"{subject} is {abs(row['difference']):.4f} {side} that of the stacked forecast on "
         f"the same scores{interval if known else ''}"
     )
 

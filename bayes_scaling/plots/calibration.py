@@ -27,6 +27,8 @@ _HEADINGS = {
     "two_stage": "laws through a loss",
     "point": "point fits (absolute error)",
 }
+# Both shares of a model are drawn beside its name, so that their intervals do not overlap.
+_APART = 0.13
 _COVERAGE = {0.5: "cover50", 0.9: "cover90"}
 
 
@@ -185,11 +187,12 @@ def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, An
         for level, name in _COVERAGE.items():
             share = estimate(rows, name)
             face = look["color"] if level > 0.5 else "white"
+            height = row + (_APART if level > 0.5 else -_APART)
             ax.plot(
-                share.mean, row, color=look["color"], marker=look["marker"], mfc=face, ms=6.5,
+                share.mean, height, color=look["color"], marker=look["marker"], mfc=face, ms=6.5,
                 ls="none", zorder=3,
             )  # fmt: skip
-            ax.hlines(row, share.low, share.high, color=look["color"], lw=1.2)
+            ax.hlines(height, share.low, share.high, color=look["color"], lw=1.2)
     ax.set_yticks(range(len(looks)), [_style.literal(model) for model in looks])
     for label, look in zip(ax.get_yticklabels(), looks.values(), strict=True):
         label.set_color(look["color"])
@@ -199,7 +202,7 @@ def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, An
     ax.set_xlabel("Share of held-out scores within the interval")
     ax.set_title(
         "hollow: 50% interval; filled: 90% interval\n"
-        "(dashed: what they should be; lines: 90% intervals of the shares)"
+        "(dashed: as they should be; lines: 90% uncertainty)"
     )
 
 

@@ -165,11 +165,13 @@ def test_too_few_clusters_are_said_beside_the_difference():
 
 def test_comparisons_in_words_come_with_their_intervals():
     said = result(scores()).verdicts()
-    (single,) = [line for line in said if line.startswith("The best single law is law.")]
+    (single,) = [
+        line for line in said if line.startswith("The best single law on these scores is law.")
+    ]
     assert "0.0020 below that of the stacked forecast" in single
     assert "(90% interval of the difference -0.00" in single
-    (squares,) = [line for line in said if line.startswith("The least-squares direct law:")]
-    assert "mean absolute error is 0.018" in squares
+    (squares,) = [line for line in said if line.startswith("The mean absolute error of the least")]
+    assert "least-squares direct law is 0.018" in squares
     assert "above that of the stacked forecast" in squares
     (share,) = [line for line in said if line.startswith("The 90% intervals of the stacked")]
     assert "% to " in share
