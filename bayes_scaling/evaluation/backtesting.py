@@ -101,9 +101,9 @@ class Backtest:
     def verdicts(self) -> list[str]:
         """Return what the tables say, in plain words.
 
-        They say whose means are over fewer benchmarks, where the stacked forecast loses to
-        least squares, where leave-one-out and held-out runs disagree, what has not converged,
-        and what was left out.
+        They say whose means are over fewer benchmarks, where the stacked forecast loses to the
+        best published point fit, where leave-one-out and held-out runs disagree, what has not
+        converged, and what was left out.
         """
         return judge(self)
 
