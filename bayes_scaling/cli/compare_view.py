@@ -92,8 +92,8 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
     console.print(_INTERVALS)
     if published:
         console.print(
-            "Published: the same point fits of this split in Krajewski et al. 2025 "
-            "(arXiv:2512.08894). We know only in part how it treats runs near chance."
+            "Published: the same laws on this split in Krajewski et al. 2025 (arXiv:2512.08894), "
+            "most likely as means over seven of these benchmarks (docs/published.md)."
         )
     console.print(_difference_table(result.differences()))
     cells = result.by_benchmark()

@@ -18,7 +18,7 @@ _MIXTURES = ("dclm", "c4")
 _METRICS = ("acc", "acc_norm", "exact_match")
 _TASK_LOSS = "nll"
 
-# The twelve benchmarks of the paper's tables, with the metric that every study here uses.
+# The twelve benchmarks of the paper, with the metric that every study here uses.
 STANDARD_BENCHMARKS = {
     "arc_challenge": "acc_norm",
     "arc_easy": "acc",
@@ -39,8 +39,9 @@ STANDARD_BENCHMARKS = {
 PUBLISHED_CUTOFF = 6e21
 PUBLISHED_RATIO = 20.0
 
-# Mean errors over these twelve as the paper gives them: fits of C <= 6e21 FLOPs at 20 tokens a
-# parameter, forecasts of the larger DCLM runs. Keys are our names of the same point fits.
+# Mean errors as the paper gives them: fits of C <= 6e21 FLOPs at 20 tokens a parameter, forecasts
+# of the larger DCLM runs. They are not means over all twelve (docs/published.md). Keys are our
+# names of the same point fits.
 PUBLISHED_ERRORS = {
     "least_squares_direct": {"mre": 0.0196, "mae": 0.015},
     "least_squares_broken": {"mre": 0.0271, "mae": 0.020},

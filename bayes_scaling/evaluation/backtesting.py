@@ -142,7 +142,7 @@ class Backtest:
         """Return what the tables say, in plain words.
 
         They say whose means are over fewer benchmarks, how the stacked forecast compares with
-        the best single law and where it loses to least squares, how often its intervals hold,
+        the best single law and where it loses to the best point fit, how often its intervals hold,
         where leave-one-out and held-out runs disagree, what has not converged, and what was left
         out. Each mixture and cut-off has sentences of its own.
         """
