@@ -53,6 +53,8 @@ def to_json(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> d
         ),
         "diagnostics": {k: plain(v) for k, v in fit.diagnostics.to_dict().items()},
         "problems": fit.diagnostics.problems(),
+        "checks": plain_records(fit.checks()),
+        "cautions": fit.cautions(),
         "model": {
             "law": fit.model.law_name,
             "likelihood": fit.model.likelihood_name,
@@ -84,6 +86,8 @@ def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> None
     problems = fit.diagnostics.problems()
     console.print(escape(fit.describe()), style="bold red" if problems else "bold")
     console.print(_score_table(fit, table))
+    for caution in [] if problems else fit.cautions():
+        console.print(f"[bold yellow]Caution:[/] {escape(caution)}")
     console.print(
         "Intervals are of the score of one future run: uncertainty about the curve, scatter of "
         "runs and noise of the test set."
@@ -99,9 +103,20 @@ def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> None
             f"[bold white on red] NOT CONVERGED [/] [red]{'; '.join(problems)}. Do not use this "
             "forecast as it stands: raise --tune and --draws, or choose a simpler law.[/]"
         )
+    else:
+        for line in _failed_checks(fit):
+            console.print(line)
     for note in split.notes:
         console.print(f"Note: {escape(note)}")
     console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
+
+
+def _failed_checks(fit: Fit) -> list[str]:
+    """Return how many checks have passed, and a line for each that has failed."""
+    told = fit.checks().dropna(subset="passed")
+    failed = told[~told["passed"].astype(bool)]
+    lines = [f"[yellow]Fails {c.check}:[/] {escape(str(c.sentence))}" for c in failed.itertuples()]
+    return [f"Checks: {len(told) - len(failed)} of {len(told)} passed", *lines]
 
 
 def _score_table(fit: Fit, table: pd.DataFrame) -> Table:

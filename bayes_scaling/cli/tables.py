@@ -23,7 +23,9 @@ def plain_records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value that JSON can hold: None for NaN and infinity."""
+    """Return a value that JSON can hold: None for missing values, NaN and infinity."""
+    if value is pd.NA:
+        return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -1,4 +1,4 @@
-"""How a fit shows itself in a notebook."""
+"""How a fit shows its parameters, as a table and in a notebook."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ from collections.abc import Sequence
 from html import escape
 
 import pandas as pd
+import xarray as xr
 
 
-def as_html(title: str, parameters: pd.DataFrame, problems: Sequence[str]) -> str:
+def parameter_table(posterior: xr.Dataset) -> pd.DataFrame:
+    """Return mean, sd and 90% interval of every scalar parameter; see :meth:`Fit.parameters`."""
+    dims = ("chain", "draw")
+    scalars = posterior[[k for k, v in posterior.items() if v.ndim == 2]]
+    low, high = (scalars.quantile(q, dim=dims) for q in (0.05, 0.95))
+    columns = {"mean": scalars.mean(dims), "sd": scalars.std(dims, ddof=1), "q05": low, "q95": high}
+    return pd.DataFrame(
+        {
+            name: {str(v): float(values[v]) for v in scalars.data_vars}
+            for name, values in columns.items()
+        }
+    )
+
+
+def as_html(
+    title: str, parameters: pd.DataFrame, problems: Sequence[str], failed: Sequence[str] = ()
+) -> str:
     """Return a fit as a small table of its parameters, in HTML.
 
     Parameters
@@ -19,6 +36,8 @@ def as_html(title: str, parameters: pd.DataFrame, problems: Sequence[str]) -> st
         One row per parameter: mean, sd, q05, q95.
     problems : sequence of str
         Why the draws should not be trusted; empty if they can be.
+    failed : sequence of str
+        Sentences of failed checks.
     """
     colour = ' style="color:#B00020"' if problems else ""
     rows = "".join(
@@ -29,5 +48,12 @@ def as_html(title: str, parameters: pd.DataFrame, problems: Sequence[str]) -> st
     return (
         f"<div><p{colour}><strong>{escape(title)}</strong></p><table><thead><tr><th>parameter</th>"
         f"<th>mean</th><th>sd</th><th>90% interval</th></tr></thead><tbody>{rows}</tbody></table>"
-        "</div>"
+        f"{_as_list(failed)}</div>"
     )
+
+
+def _as_list(sentences: Sequence[str]) -> str:
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<p style="color:#B00020">Checks that fail:</p><ul>{items}</ul>'

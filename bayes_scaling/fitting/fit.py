@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +12,13 @@ import arviz as az
 import pandas as pd
 import xarray as xr
 
-from bayes_scaling._io.netcdf import only_numbers, read_tree, write_tree
-from bayes_scaling.errors import PACKAGE, BayesScalingError, ConvergenceWarning
+from bayes_scaling.errors import PACKAGE, ConvergenceWarning
+from bayes_scaling.fitting.checks import FitChecks
 from bayes_scaling.fitting.densities import loss_density
-from bayes_scaling.fitting.display import as_html
-from bayes_scaling.fitting.forecasts import forecast_budgets, generator, summarise
+from bayes_scaling.fitting.display import as_html, parameter_table
+from bayes_scaling.fitting.files import read_fit, write_fit
+from bayes_scaling.fitting.forecasts import forecast_budgets, generator, tabulate
+from bayes_scaling.fitting.outcomes import check_table
 from bayes_scaling.fitting.tree import build_tree
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.samplers import Sampler, sample
@@ -104,11 +104,17 @@ class Fit:
         )
 
     def _repr_html_(self) -> str:
-        return as_html(self.describe(), self.parameters(), self.diagnostics.problems())
+        failed = [check.sentence for check in self._checks.quick_failures]
+        return as_html(self.describe(), self.parameters(), self.diagnostics.problems(), failed)
 
     def describe(self) -> str:
-        """Return in one line what was fitted to what, and whether it converged."""
+        """Return in one line what was fitted to what, whether it converged, and what it fails.
+
+        Only checks of residuals are looked at, and only of draws that can be trusted: those of
+        priors have to compile them. :meth:`checks` has all.
+        """
         seen = self.observations
+        failed = ", ".join(check.check for check in self._checks.quick_failures)
         problems = self.diagnostics.problems()
         left_out = len(self.runs) - seen.sizes["row"]
         return (
@@ -117,6 +123,7 @@ class Fit:
             f"{seen.sizes['row']} scores"
             + (f" ({left_out} within 5 points of chance left out)" if left_out else "")
             + ("; NOT CONVERGED: " + "; ".join(problems) if problems else "; converged")
+            + (f"; fails checks of residuals: {failed}" if failed else "")
         )
 
     def summary(self, **kwargs: Any) -> pd.DataFrame:
@@ -144,21 +151,49 @@ class Fit:
         pandas.DataFrame
             One row per parameter: mean, sd, q05, q95, in the parameter's unit.
         """
-        dims = ("chain", "draw")
-        scalars = self.posterior[[k for k, v in self.posterior.items() if v.ndim == 2]]
-        low, high = (scalars.quantile(q, dim=dims) for q in (0.05, 0.95))
-        columns = {
-            "mean": scalars.mean(dims),
-            "sd": scalars.std(dims, ddof=1),
-            "q05": low,
-            "q95": high,
-        }
-        return pd.DataFrame(
-            {
-                name: {str(v): float(values[v]) for v in scalars.data_vars}
-                for name, values in columns.items()
-            }
-        )
+        return parameter_table(self.posterior)
+
+    # ---- checks ----------------------------------------------------------------------------
+
+    @cached_property
+    def _checks(self) -> FitChecks:
+        return FitChecks(self)
+
+    def checks(self) -> pd.DataFrame:
+        """Return what convergence, residuals and priors say against the model, a row a check.
+
+        The first call takes about a second, later ones none.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns check, value, low, high, p, passed, direction and sentence; see
+            :class:`bayes_scaling.fitting.checks.Check`.
+
+        Examples
+        --------
+        >>> from bayes_scaling import fit_runs, load_dataset
+        >>> runs = load_dataset(mixture="dclm").select("lambada_openai", "acc", tokens_per_param=20)
+        >>> checks = fit_runs(runs.below(6e21)).checks().set_index("check")
+        >>> bool(checks.loc["neighbours", "passed"])
+        True
+        """
+        return check_table(self._checks.all)
+
+    def conflicts(self) -> pd.DataFrame:
+        """Return how far each parameter's posterior mean lies from its prior mean.
+
+        See :func:`bayes_scaling.fitting.sensitivity.prior_conflicts` for the columns.
+        """
+        return self._checks.conflicts.copy()
+
+    def cautions(self) -> list[str]:
+        """Return sentences of failed checks that bear on forecasts of larger runs.
+
+        They say that scores leave the curve at the end of the ladder, so that a forecast is
+        likely too low or too high, or that it depends on the priors.
+        """
+        return self._checks.cautions()
 
     # ---- forecasts -------------------------------------------------------------------------
 
@@ -244,17 +279,10 @@ class Fit:
         """
         parts = []
         if held_out is not None and len(held_out):
-            forecast = self.forecast_runs(held_out)
-            observed = forecast["observed"].to_numpy()
-            parts.append(summarise(forecast).assign(observed=observed))
+            parts.append(self.forecast_runs(held_out))
         if budgets is not None:
-            asked = summarise(self.forecast(budgets))
-            parts.append(asked.assign(run=None, observed=float("nan")))
-        if not parts:
-            raise BayesScalingError("there is nothing to forecast: give held-out runs or budgets")
-        table = pd.concat(parts, ignore_index=True)
-        first = ["run", *dict.fromkeys(("flops", *self.model.law.columns)), "observed"]
-        return table[[*first, "median", "q05", "q25", "q75", "q95"]]
+            parts.append(self.forecast(budgets))
+        return tabulate(parts, self.model.law.columns)
 
     # ---- ArviZ and PyMC --------------------------------------------------------------------
 
@@ -321,23 +349,7 @@ class Fit:
 
         The file is complete or absent: it is written beside its place and then moved there.
         """
-        path = Path(path)
-        model = {
-            "spec": json.dumps(self.model.to_dict()),
-            "seed": self.seed,
-            "sampler": self.sampler,
-        }
-        tree = xr.DataTree.from_dict(
-            {
-                "/": xr.Dataset(attrs={"bayes_scaling": version("bayes-scaling")}),
-                "posterior": only_numbers(self.posterior),
-                "sample_stats": only_numbers(self.sample_stats),
-                "runs": self.runs.to_xarray(),
-                "model": xr.Dataset(attrs=model),
-            }
-        )
-        write_tree(path, tree)
-        return path
+        return write_fit(self, Path(path))
 
     @classmethod
     def load(cls, path: str | Path, *, law: ScalingLaw | None = None) -> Self:
@@ -355,19 +367,7 @@ class Fit:
         BayesScalingError
             If the file is not a saved fit, or the law is not the one that was fitted.
         """
-        try:
-            tree = read_tree(path)
-            spec = tree["model"].attrs
-            model = ScalingModel.from_dict(json.loads(spec["spec"]), law)
-            return cls(
-                model.on(Runs.from_xarray(tree["runs"].to_dataset())),
-                tree["posterior"].to_dataset(),
-                tree["sample_stats"].to_dataset(),
-                int(spec["seed"]),
-                str(spec["sampler"]),
-            )
-        except (OSError, KeyError, ValueError) as error:
-            raise BayesScalingError(f"{path} is not a saved fit: {error}") from error
+        return cls(*read_fit(Path(path), law))
 
     def warn_if_not_converged(self) -> None:
         """Warn if the draws should not be trusted."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import zlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_scaling.errors import ModelError
+from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.modelling.bound import BoundModel
 from bayes_scaling.runs import Budgets
 
@@ -137,3 +139,29 @@ def summarise(forecast: xr.Dataset, variable: str = "score") -> pd.DataFrame:
     for name, q in QUANTILES.items():
         table[name] = quantiles.sel(quantile=q).to_numpy()
     return table
+
+
+def tabulate(forecasts: Sequence[xr.Dataset], columns: Sequence[str]) -> pd.DataFrame:
+    """Return quantiles of the score of several forecasts in one table.
+
+    Parameters
+    ----------
+    forecasts : sequence of xarray.Dataset
+        From :meth:`Fit.forecast` or :meth:`Fit.forecast_runs`.
+    columns : sequence of str
+        What the law reads.
+
+    Returns
+    -------
+    pandas.DataFrame
+        See :meth:`Fit.forecast_table`.
+    """
+    parts = []
+    for forecast in forecasts:
+        known: dict[str, Any] = {"run": None, "observed": float("nan")}
+        known |= {name: forecast[name].to_numpy() for name in known if name in forecast}
+        parts.append(summarise(forecast).assign(**known))
+    if not parts:
+        raise BayesScalingError("there is nothing to forecast: give held-out runs or budgets")
+    first = ["run", *dict.fromkeys(("flops", *columns)), "observed"]
+    return pd.concat(parts, ignore_index=True)[[*first, *QUANTILES]]

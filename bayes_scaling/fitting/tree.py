@@ -13,7 +13,7 @@ import xarray as xr
 from pytensor.graph.replace import clone_replace, vectorize_graph
 
 from bayes_scaling.fitting.densities import predictive_density
-from bayes_scaling.fitting.forecasts import generator
+from bayes_scaling.fitting.residuals import replicate_scores
 
 if TYPE_CHECKING:
     from bayes_scaling.fitting.fit import Fit
@@ -26,17 +26,13 @@ def build_tree(fit: Fit) -> xr.DataTree:
     """Return all groups of a fit; see :meth:`Fit.to_arviz`."""
     seen, bound = fit.observations, fit.bound
     simulated = bound.prior_predictive(PRIOR_DRAWS, fit.seed)
-    rng = generator(b"posterior_predictive", fit.seed)
-    mean = _mean_of_new_scores(fit, rng)
-    replicated = bound.likelihood.draw(seen["n_items"], mean, fit.posterior, rng)
-    replicated = replicated.transpose("chain", "draw", ...)
     curve = fit.fitted_curve
     groups = {
         "posterior": fit.posterior,
         "sample_stats": fit.sample_stats,
         "prior": simulated["prior"].to_dataset(),
         "prior_predictive": simulated["prior_predictive"].to_dataset()[["score"]],
-        "posterior_predictive": xr.Dataset({"score": replicated}),
+        "posterior_predictive": xr.Dataset({"score": replicate_scores(fit)}),
         "log_likelihood": predictive_density(fit, seen).to_dataset(name="score"),
         "log_prior": log_prior(bound, fit.posterior),
         "observed_data": seen[["score"]],
@@ -51,18 +47,6 @@ def build_tree(fit: Fit) -> xr.DataTree:
     }
     return xr.DataTree.from_dict(
         {name: group.assign_attrs(attrs) for name, group in groups.items()}
-    )
-
-
-def _mean_of_new_scores(fit: Fit, rng: np.random.Generator) -> xr.DataArray:
-    """Return the mean that replicated scores scatter round; a two-stage law draws a new loss."""
-    if not fit.model.two_stage:
-        return fit.fitted_curve
-    budgets = fit.observations.drop_vars("loss")
-    median = fit.bound.curve(fit.posterior, budgets, generator(b"curve", fit.seed))
-    residual = median.copy(data=rng.standard_normal(median.shape))
-    return fit.bound.curve(
-        fit.posterior, budgets, generator(b"curve", fit.seed), loss_residual=residual
     )
 
 

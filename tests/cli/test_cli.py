@@ -177,6 +177,10 @@ def test_command_without_arguments_as_a_user_runs_it(tmp_path):
     assert diagnostics["max_rhat"] <= 1.01
     assert min(diagnostics["min_ess_bulk"], diagnostics["min_ess_tail"]) >= 400
     assert result["problems"] == []
+    checks = {row["check"]: row for row in result["checks"]}
+    assert checks["convergence"]["passed"] is True
+    assert checks["item noise"]["passed"] is None
+    assert {"neighbours", "end slope", "prior conflict", "prior sensitivity"} <= set(checks)
     model = {"law": "power_law", "likelihood": "beta_binomial", "floor": "free", "loss": None}
     assert result["model"] == model
     used = {"benchmark": "arc_easy", "metric": "acc", "mixture": "dclm", "n_runs_fitted": 46}
@@ -211,6 +215,26 @@ def test_table_for_people(own):
     assert "Sampling: 0 divergences, R-hat up to 1.0" in out
     assert all(f"forecast/{name}" in out for name in FILES)
     assert "1e+22" in out
+
+
+@pytest.mark.slow
+def test_failed_checks_are_told_and_a_bent_ladder_cautions(own):
+    u = np.linspace(0, 1, 24)
+    table = (
+        ladder()
+        .iloc[np.repeat(0, 24)]
+        .assign(
+            run=[f"r{i}" for i in range(24)],
+            flops=1e18 * 1000**u,
+            n_items=10_000,
+            n_correct=np.round(10_000 * (0.4 + 0.2 * u + 0.5 * (u - 0.75).clip(0))),
+        )
+    )
+    out = " ".join(run(own(table)).stdout.split())
+    before, after = out.split("Intervals are of the score of one future run")
+    assert "Caution: Over the last 6 runs the scores bend away from the curve" in before
+    assert "forecasts of larger runs are likely too low" in before
+    assert "Fails end slope: Over the last 6 runs" in after
 
 
 @pytest.mark.slow

@@ -89,12 +89,11 @@ def test_describe_counts_what_a_filter_left_out(series):
     runs = series("winogrande", "acc")
     near_chance = int((runs.table["score"] <= 0.55).sum())
     assert near_chance > 0
-    model = load_model("power_law").with_options(floor="filter")
-    posterior = xr.Dataset(
-        {"level": (("chain", "draw"), np.random.default_rng(0).random((4, 500)))}
-    )
+    bound = load_model("power_law").with_options(floor="filter").on(runs)
+    drawn = bound.prior(500)
+    posterior = xr.concat([drawn.assign_coords(chain=[i]) for i in range(4)], "chain")
     stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((4, 500)))})
-    fit = Fit(model.on(runs), posterior, stats)
+    fit = Fit(bound, posterior, stats)
     assert f"({near_chance} within 5 points of chance left out)" in fit.describe()
     assert f"{len(runs) - near_chance} scores" in fit.describe()
 

@@ -1,0 +1,55 @@
+"""A fit as one NetCDF file."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from bayes_scaling._io.netcdf import only_numbers, read_tree, write_tree
+from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.laws import ScalingLaw
+from bayes_scaling.modelling.bound import BoundModel
+from bayes_scaling.modelling.model import ScalingModel
+from bayes_scaling.runs import Runs
+
+if TYPE_CHECKING:
+    from bayes_scaling.fitting.fit import Fit
+
+
+def write_fit(fit: Fit, path: Path) -> Path:
+    """Write a fit to a file; see :meth:`Fit.save`."""
+    model = {"spec": json.dumps(fit.model.to_dict()), "seed": fit.seed, "sampler": fit.sampler}
+    tree = xr.DataTree.from_dict(
+        {
+            "/": xr.Dataset(attrs={"bayes_scaling": version("bayes-scaling")}),
+            "posterior": only_numbers(fit.posterior),
+            "sample_stats": only_numbers(fit.sample_stats),
+            "runs": fit.runs.to_xarray(),
+            "model": xr.Dataset(attrs=model),
+        }
+    )
+    write_tree(path, tree)
+    return path
+
+
+def read_fit(
+    path: Path, law: ScalingLaw | None
+) -> tuple[BoundModel, xr.Dataset, xr.Dataset, int, str]:
+    """Return what a fit is made of, in the order of its attributes; see :meth:`Fit.load`."""
+    try:
+        tree = read_tree(path)
+        spec = tree["model"].attrs
+        model = ScalingModel.from_dict(json.loads(spec["spec"]), law)
+        return (
+            model.on(Runs.from_xarray(tree["runs"].to_dataset())),
+            tree["posterior"].to_dataset(),
+            tree["sample_stats"].to_dataset(),
+            int(spec["seed"]),
+            str(spec["sampler"]),
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise BayesScalingError(f"{path} is not a saved fit: {error}") from error
