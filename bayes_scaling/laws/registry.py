@@ -18,7 +18,7 @@ _registered: dict[str, ScalingLaw] = {}
 
 def shipped_laws() -> list[str]:
     """Return the names of the laws that come with the package: one file each in laws/."""
-    return list(_laws_in(_folders()))
+    return list(_laws_in(tuple(_folders())))
 
 
 @cache
