@@ -346,7 +346,7 @@ def log_density(fit: Fit, forecast: xr.Dataset) -> np.ndarray:
             "n_items": ("row", forecast["n_items"].to_numpy()),
         },
         # Each row stands for itself: the marginal density of one score, not of a whole run.
-        coords={"run": ("row", np.arange(forecast.sizes["budget"]))},
+        coords={name: ("row", np.arange(forecast.sizes["budget"])) for name in ("run", "training")},
     )
     density = predictive_density(fit, outcomes)
     n = density.sizes["chain"] * density.sizes["draw"]

@@ -82,11 +82,11 @@ class _Refitter(az.SamplingWrapper):
     def sel_observations(self, idx: Any) -> tuple[Runs, xr.Dataset]:
         """Return the runs without an observation, and that observation."""
         seen, table = self.fit.observations, self.fit.runs.table
-        place = int(np.atleast_1d(idx)[0])
-        if self.fit.bound.likelihood.unit == "run":
-            out = seen["run"].to_numpy() == np.unique(seen["run"])[place]
-        else:
+        place, unit = int(np.atleast_1d(idx)[0]), self.fit.bound.likelihood.unit
+        if unit == "row":
             out = np.arange(seen.sizes["row"]) == place
+        else:
+            out = seen[unit].to_numpy() == np.unique(seen[unit])[place]
         lost = table["run"].isin(seen["run"].to_numpy()[out])
         if "k" in seen:
             lost &= table["k"].isin(seen["k"].to_numpy()[out])

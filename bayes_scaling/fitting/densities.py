@@ -36,7 +36,7 @@ def predictive_density(fit: Fit, observations: xr.Dataset) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Dimensions (chain, draw, row), or run in place of row where a run's rows are dependent.
+        Dimensions (chain, draw, row), or run or training in place of row where rows are dependent.
         For a two-stage model, the residual of the loss is integrated out by Gauss-Hermite
         quadrature. Its nodes are centred where score and residual agree: if the loss scatters
         more than the score, the score determines the residual far better than its prior does.
@@ -74,12 +74,12 @@ def _centre_residual(
     fit: Fit, observations: xr.Dataset, curve_at: Callable[[xr.DataArray], xr.DataArray]
 ) -> tuple[xr.DataArray, xr.DataArray]:
     """Return the approximate mode and width of each residual given its score (Gauss-Newton)."""
-    n_items, scatter, half_step = observations["n_items"], fit.posterior["scatter"], 0.05
-    residual = xr.zeros_like(n_items * scatter)
+    n_items, half_step = observations["n_items"], 0.05
+    residual = xr.zeros_like(n_items * fit.posterior["scatter"])
     for _ in range(_STEPS):
         mean = curve_at(residual)
         slope = (curve_at(residual + half_step) - curve_at(residual - half_step)) / (2 * half_step)
-        variance = spread(mean, n_items, scatter, np) ** 2
+        variance = spread(mean, n_items, fit.posterior, np) ** 2
         best = slope * (observations["score"] - mean + slope * residual) / (variance + slope**2)
         residual = (residual + (best - residual).clip(-2, 2)).clip(-8, 8)
     return residual, (variance / (variance + slope**2)) ** 0.5

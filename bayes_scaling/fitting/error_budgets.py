@@ -11,7 +11,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import NDArray
 
 from bayes_scaling.fitting.fit import Fit
-from bayes_scaling.fitting.forecasts import generator
+from bayes_scaling.fitting.forecasts import generator, on_test_set
 from bayes_scaling.laws import TwoStageLaw
 from bayes_scaling.runs import BudgetLike, Budgets
 
@@ -120,17 +120,18 @@ def error_budget(
 
 @dataclass(frozen=True)
 class _Budget:
-    """One future run: inputs of the law, along dimension `budget` of size 1, and items."""
+    """One future run: inputs of the law, along dimension `budget` of size 1, and test set."""
 
     inputs: xr.Dataset
     n_items: xr.DataArray
+    new_test_set: bool
 
     @classmethod
     def of(cls, forecast: xr.Dataset, place: int) -> _Budget:
         one = forecast.sel(budget=[place])
         names = [n for n, v in one.coords.items() if v.dims == ("budget",)]
         inputs = one[[n for n in names if n not in ("budget", "n_items")]].reset_coords()
-        return cls(inputs, one["n_items"].drop_vars(names))
+        return cls(inputs, one["n_items"].drop_vars(names), forecast.attrs["test_set"] == "new")
 
 
 def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
@@ -169,7 +170,7 @@ def _crossed(fit: Fit, seed: int) -> tuple[xr.Dataset, NDArray[np.int_]]:
     """
     law = cast(TwoStageLaw, fit.model.law)
     of_loss = {p.name for p in law.loss_parameters}
-    flat = fit.posterior[[p.name for p in fit.model.parameters]].stack(sample=("chain", "draw"))
+    flat = fit.posterior[[p.name for p in fit.bound.parameters]].stack(sample=("chain", "draw"))
     size = flat.sizes["sample"]
     rng = generator(b"shuffle", seed)
     first, second = rng.permutation(size), rng.permutation(size)
@@ -219,12 +220,15 @@ def _noise(
 ) -> tuple[float, float]:
     """Return the mean squares of scores round their mean: scatter of runs, and item noise.
 
-    Both numbers of items use the same random numbers, and hence the same true accuracies.
+    Item noise of a new test set includes the luck of the fitted items. Scores with and without
+    item noise use the same random numbers.
     """
     if "repeat" not in mean.dims:
         mean = mean.expand_dims(repeat=_REPEATS)
+    noisy, scattered = on_test_set(fit.bound, draws, budget.n_items, new=budget.new_test_set)
     squares = [
-        _mean_square(fit, draws, mean, n, seed) for n in (0 * budget.n_items, budget.n_items)
+        _mean_square(fit, draws, mean, 0 * budget.n_items, seed),
+        _mean_square(fit, scattered, mean, noisy, seed),
     ]
     items = min(max(squares[1] - squares[0], 0.0), squares[1])
     return squares[1] - items, items

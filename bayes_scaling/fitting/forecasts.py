@@ -13,6 +13,7 @@ import xarray as xr
 
 from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.modelling.bound import BoundModel
+from bayes_scaling.modelling.likelihoods import BINOMIAL_SHARE
 from bayes_scaling.runs import Budgets
 
 # One set of budgets may be forecast by laws that read different parts of it.
@@ -43,9 +44,11 @@ def forecast_budgets(
         `curve` (chain, draw, budget) is the mean accuracy; its spread is the uncertainty about
         the law. A two-stage law has it at the median loss of a budget. `score` (chain, draw,
         budget) is the measured accuracy of one future run: curve, scatter of runs (and of their
-        loss, in a two-stage law) and binomial noise of its n_items. Coordinates of `budget` are
-        the inputs and `n_items`. Budgets can be selected by FLOPs:
-        ``forecast.sel(flops=1e23)``.
+        loss, in a two-stage law) and noise of its test items. ``attrs["test_set"]`` is "same"
+        where the run answers the items of the fitted runs, and "new" where `budgets` gives
+        `n_items`; then the noise is all of the binomial one, and the luck of the fitted items is
+        added. Coordinates of `budget` are the inputs and `n_items`. Budgets can be selected by
+        FLOPs: ``forecast.sel(flops=1e23)``.
 
     Raises
     ------
@@ -62,9 +65,11 @@ def forecast_budgets(
     if bound.model.two_stage:
         residual = curve.copy(data=np.stack([r.standard_normal(curve.shape[:2]) for r in rngs], -1))
         mean = bound.curve(posterior, inputs, generator(b"curve", seed), loss_residual=residual)
+    noise, scattered = on_test_set(bound, posterior, items, new=budgets.new_test_set)
+    lucks = _lucks(bound, inputs, curve, seed)
     scores = [
-        bound.likelihood.draw(items.isel(budget=i), mean.isel(budget=i), posterior, rng)
-        for i, rng in enumerate(rngs)
+        bound.likelihood.draw(noise.isel(budget=i), mean.isel(budget=i), scattered, rng, luck)
+        for i, (rng, luck) in enumerate(zip(rngs, lucks, strict=True))
     ]
     score = xr.concat(scores, dim="budget").transpose("chain", "draw", "budget")
     result = xr.Dataset({"curve": curve, "score": score.drop_vars("budget", errors="ignore")})
@@ -72,6 +77,7 @@ def forecast_budgets(
     result = result.assign_coords(coords | {"n_items": ("budget", items.to_numpy())})
     result["curve"].attrs["description"] = "mean accuracy; spread is uncertainty about the law"
     result["score"].attrs["description"] = "measured accuracy of one future run"
+    result.attrs["test_set"] = "new" if budgets.new_test_set else "same"
     return result.set_xindex("flops") if "flops" in result.coords else result
 
 
@@ -91,6 +97,56 @@ def _items(budgets: Budgets, bound: BoundModel) -> xr.DataArray:
         return budgets.n_items
     usual = float(bound.observations["n_items"].median())
     return xr.full_like(budgets.inputs["budget"], np.round(usual), dtype=float)
+
+
+def on_test_set(
+    bound: BoundModel, posterior: xr.Dataset, n_items: xr.DataArray, *, new: bool
+) -> tuple[xr.DataArray, xr.Dataset]:
+    """Return the item counts and parameters that give the noise of the same or a new test set.
+
+    On a new test set of n items a score has the whole binomial variance Q (1 − Q) / n. The fitted
+    curve is that of the fitted test set of m items, so its luck is added: the part of the binomial
+    variance that runs on it have in common, (1 − binomial_share) · Q (1 − Q) / m.
+
+    Parameters
+    ----------
+    bound : BoundModel
+        The fitted model.
+    posterior : xarray.Dataset
+        Draws of its parameters.
+    n_items : xarray.DataArray
+        Items of the test set of each run; 0 for endlessly many.
+    new : bool
+        Whether the items are other ones than those of the fitted runs.
+
+    Returns
+    -------
+    n_items : xarray.DataArray
+        The count of items whose binomial noise is that of the test set, by draw where it is new.
+    posterior : xarray.Dataset
+        Parameters to be used with it.
+    """
+    if not new or BINOMIAL_SHARE.name not in posterior:
+        return n_items, posterior
+    fitted = bound.observations["n_items"].where(lambda n: n > 0).median()
+    own = (n_items > 0) / n_items.where(n_items > 0, 1)
+    shared = (1 - posterior[BINOMIAL_SHARE.name]) / fitted
+    one = xr.ones_like(posterior[BINOMIAL_SHARE.name])
+    return 1 / (own + shared), posterior.assign({BINOMIAL_SHARE.name: one})
+
+
+def _lucks(
+    bound: BoundModel, inputs: xr.Dataset, curve: xr.DataArray, seed: int
+) -> list[xr.DataArray | None]:
+    """Return what the scatter of each budget has in common with rows of the same run.
+
+    The pass@k of a future run, which differ in k alone, share it.
+    """
+    if bound.likelihood.unit == "row":
+        return [None] * inputs.sizes["budget"]
+    rngs = _generators(inputs.drop_vars("k", errors="ignore"), seed + 1)
+    first = curve.isel(budget=0, drop=True)
+    return [first.copy(data=rng.standard_normal(first.shape)) for rng in rngs]
 
 
 def _generators(inputs: xr.Dataset, seed: int) -> list[np.random.Generator]:

@@ -35,8 +35,7 @@ def replicate_scores(fit: Fit) -> xr.DataArray:
             generator(b"curve", fit.seed),
             loss_residual=residual,
         )
-    drawn = fit.bound.likelihood.draw(seen["n_items"], mean, fit.posterior, rng)
-    return drawn.transpose("chain", "draw", ...)
+    return fit.bound.draw_scores(mean, fit.posterior, rng).transpose("chain", "draw", ...)
 
 
 def curve_of_budgets(fit: Fit) -> xr.DataArray:

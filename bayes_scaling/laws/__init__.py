@@ -1,6 +1,7 @@
 """Scaling laws, one file each, and the contract for laws of your own."""
 
 from bayes_scaling.laws.base import (
+    LOSS_LEVEL,
     LOSS_SCATTER,
     Constant,
     Input,
@@ -17,6 +18,7 @@ from bayes_scaling.laws.registry import (
 )
 
 __all__ = [
+    "LOSS_LEVEL",
     "LOSS_SCATTER",
     "Constant",
     "Input",

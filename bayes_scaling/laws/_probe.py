@@ -21,8 +21,7 @@ _DRAWS = 3
 def trial_centre(law: ScalingLaw) -> dict[str, float]:
     """Return a centre `c` as a ladder of runs would give it."""
     centre = {i.name: _CENTRES.get(i.name, 0.5) if i.centred else 0.0 for i in law.reads}
-    loss = {"loss": 2.6} if isinstance(law, TwoStageLaw) else {}
-    return centre | loss | {"reach": REACH}
+    return centre | {"reach": REACH}
 
 
 def trial_inputs(law: ScalingLaw, places: Any) -> dict[str, xr.DataArray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bayes_scaling.laws._pieces import below_neg_log_q
 from bayes_scaling.laws.base import (
+    LOSS_LEVEL,
     LOSS_SCATTER,
     Array,
     Constant,
@@ -22,7 +23,7 @@ class LogLinearLoss(TwoStageLaw):
     """
 
     loss_parameters = (
-        Parameter("loss_level", "loss at the centroid of the fitted runs", "nats", start=2.0),
+        LOSS_LEVEL,
         Parameter("loss_exponent", "exponent of the loss in compute", "", start=0.06),
         LOSS_SCATTER,
     )
@@ -49,7 +50,7 @@ NEG_LOG_CEILING = Parameter(
 
 
 def _sigmoid_width(p: Values, x: Values, xp: Any) -> Array:
-    """Return a sigmoid's steepness per slope at the mean loss; runs determine that slope."""
+    """Return a sigmoid's steepness per slope at the loss level; runs determine that slope."""
     return -1 / xp.expm1(p["neg_log_ceiling"] - p["neg_log_q"])
 
 
@@ -59,12 +60,12 @@ STEEPNESS = Parameter(
 
 
 def sigmoid_of_loss(p: Values, x: Values, xp: Any) -> Array:
-    """Return ceiling·sigmoid(steepness·(midpoint − L)), which is e^−neg_log_q at the mean loss."""
+    """Return ceiling·sigmoid(steepness·(midpoint − L)), which is e^−neg_log_q at the loss level."""
     odds = xp.expm1(p["neg_log_q"] - p["neg_log_ceiling"])
     return xp.exp(-p["neg_log_ceiling"]) / (1 + odds * xp.exp(p["steepness"] * x["loss"]))
 
 
-def sigmoid_midpoint(p: Values, c: Values, xp: Any) -> Array:
+def sigmoid_midpoint(p: Values, xp: Any) -> Array:
     """Return the loss at which the sigmoid is half its ceiling, in nats."""
     odds = xp.expm1(p["neg_log_q"] - p["neg_log_ceiling"])
-    return c["loss"] - xp.log(odds) / p["steepness"]
+    return p["loss_level"] - xp.log(odds) / p["steepness"]

@@ -269,15 +269,18 @@ class ScalingLaw(ABC):
 class TwoStageLaw(ScalingLaw):
     """A law that goes through a loss: budget to loss, then loss to accuracy.
 
-    Both stages are one law with one set of `parameters`; the second reads the loss from
-    ``x["loss"]``, in nats from the mean loss of the fitted runs (``c["loss"]``). ``neg_log_q``
-    is −log Q' at that mean loss. A run's own loss scatters round the first stage with standard
-    deviation `loss_scatter` in log loss, and that scatter carries over to its accuracy.
+    Both stages are one law with one set of `parameters`. LOSS_LEVEL is one of them: the loss that
+    the first stage gives at the centroid. The second stage reads the loss of a run from
+    ``x["loss"]``, in nats above that level, and ``neg_log_q`` is −log Q' there. So the centre of
+    the second stage is a parameter and does not look at the observed losses. A run's own loss
+    scatters round the first stage with standard deviation `loss_scatter` in log loss, and that
+    scatter carries over to its accuracy.
 
     Attributes
     ----------
     loss_parameters : tuple of Parameter
-        Those of `parameters` that only the first stage reads; LOSS_SCATTER is one of them.
+        Those of `parameters` that belong to the first stage; LOSS_LEVEL and LOSS_SCATTER are two
+        of them.
 
     Examples
     --------
@@ -293,6 +296,9 @@ class TwoStageLaw(ScalingLaw):
         """Return the log of the median loss at a budget; arguments as in the second stage."""
 
 
+LOSS_LEVEL = Parameter(
+    "loss_level", "loss of the first stage at the centroid of the fitted runs", "nats", start=2.0
+)
 LOSS_SCATTER = Parameter(
     "loss_scatter", "sd of a run's log loss round the first stage", "log nats", start=0.01
 )

@@ -29,7 +29,7 @@ class ExponentialLoss(LogLinearLoss):
         """Return log_B, and the log of K as a share of 1 − floor."""
         return {
             "log_B": self.loss_constant(p, c, xp),
-            "log_K": -p["neg_log_q"] + p["gamma"] * c["loss"],
+            "log_K": -p["neg_log_q"] + p["gamma"] * p["loss_level"],
         }
 
 

@@ -31,7 +31,7 @@ class TwoStageLinear(LogLinearLoss):
         """Return log_B, and Q' at zero loss."""
         return {
             "log_B": self.loss_constant(p, c, xp),
-            "intercept": xp.exp(-p["neg_log_q"]) + p["loss_slope"] * c["loss"],
+            "intercept": xp.exp(-p["neg_log_q"]) + p["loss_slope"] * p["loss_level"],
         }
 
 

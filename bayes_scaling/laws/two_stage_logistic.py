@@ -34,7 +34,7 @@ class TwoStageLogistic(LogLinearLoss):
         return {
             "log_B": self.loss_constant(p, c, xp),
             "ceiling": xp.exp(-p["neg_log_ceiling"]),
-            "midpoint": sigmoid_midpoint(p, c, xp),
+            "midpoint": sigmoid_midpoint(p, xp),
         }
 
 

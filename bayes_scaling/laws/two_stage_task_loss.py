@@ -10,7 +10,15 @@ from bayes_scaling.laws._stages import (
     sigmoid_midpoint,
     sigmoid_of_loss,
 )
-from bayes_scaling.laws.base import LOSS_SCATTER, Array, Constant, Parameter, TwoStageLaw, Values
+from bayes_scaling.laws.base import (
+    LOSS_LEVEL,
+    LOSS_SCATTER,
+    Array,
+    Constant,
+    Parameter,
+    TwoStageLaw,
+    Values,
+)
 
 
 def _below_loss(p: Values, xp: Any) -> Array:
@@ -30,7 +38,7 @@ class TwoStageTaskLoss(TwoStageLaw):
     source = "Bhagia et al. 2024 (arXiv:2412.04403), eqs. 1 and 2"
     inputs = ("params", "tokens")
     loss_parameters = (
-        Parameter("loss_level", "loss at the centroid of the fitted runs", "nats", start=1.0),
+        LOSS_LEVEL,
         Parameter("loss_E", "irreducible loss", "nats", start=0.2, upper=_below_loss),
         Parameter("params_share", "share of the reducible loss due to parameters", "", start=0.5),
         Parameter("alpha", "exponent of parameters", "", start=0.3),
@@ -63,7 +71,7 @@ class TwoStageTaskLoss(TwoStageLaw):
             "log_A": log_reducible + xp.log(p["params_share"]) + p["alpha"] * c["params"],
             "log_B": log_reducible + xp.log1p(-p["params_share"]) + p["beta"] * c["tokens"],
             "ceiling": xp.exp(-p["neg_log_ceiling"]),
-            "midpoint": sigmoid_midpoint(p, c, xp),
+            "midpoint": sigmoid_midpoint(p, xp),
         }
 
 

@@ -16,16 +16,21 @@ from pymc_extras.prior import Prior
 from scipy.special import betaln
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.laws import Parameter, ScalingLaw, TwoStageLaw
+from bayes_scaling.laws import LOSS_LEVEL, Parameter, ScalingLaw, TwoStageLaw
 from bayes_scaling.modelling.builder import build_model
-from bayes_scaling.modelling.likelihoods import Likelihood, get_likelihood
+from bayes_scaling.modelling.likelihoods import (
+    BINOMIAL_SHARE,
+    Likelihood,
+    draw_luck,
+    get_likelihood,
+)
 from bayes_scaling.modelling.link import accuracy, curve_sd, neg_log_quality
 from bayes_scaling.modelling.observations import centre_of, choose_loss, enter, observe
 from bayes_scaling.modelling.priors import hyperparameters, start_within
 from bayes_scaling.runs import Runs
 
 if TYPE_CHECKING:
-    from bayes_scaling.modelling.model import ScalingModel
+    from bayes_scaling.modelling.model import Floor, ScalingModel
 
 # Families whose location `mu` may be left to the chance level.
 _CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
@@ -52,7 +57,7 @@ class BoundModel:
     >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
     >>> bound = load_model("power_law").on(runs.below(6e21))
     >>> [variable.name for variable in bound.pymc.free_RVs]
-    ['level', 'floor', 'exponent', 'scatter']
+    ['level', 'exponent', 'scatter', 'binomial_share']
     """
 
     model: ScalingModel
@@ -74,16 +79,21 @@ class BoundModel:
     @property
     def likelihood(self) -> Likelihood:
         """How scores scatter round the curve."""
-        return get_likelihood(self.model.likelihood_name)
+        return get_likelihood(self.model.likelihood_name).suited(self.observations["score"])
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Sampled parameters, in the order of creation."""
-        return self.model.parameters
+        """Sampled parameters, in the order of creation.
+
+        The share of binomial noise is one of them only where some item count is known.
+        """
+        counted = bool((self.observations["n_items"] > 0).any())
+        return tuple(p for p in self.model.parameters if counted or p != BINOMIAL_SHARE)
 
     def structure(self) -> tuple[Any, ...]:
         """Return what machine code depends on: everything but numbers."""
-        return self.model.structure()
+        form = type(self.likelihood).__name__
+        return (*self.model.structure(), form, BINOMIAL_SHARE in self.parameters)
 
     @property
     def priors(self) -> dict[str, Prior]:
@@ -164,12 +174,16 @@ class BoundModel:
         -------
         xarray.DataTree
             Groups `prior` (chain, draw) and `prior_predictive`: `score` in [0, 1] and `curve`
-            (chain, draw, row).
+            (chain, draw, row). A two-stage law draws a loss for each run first.
         """
         drawn = self.prior(draws, seed)
         rng = np.random.default_rng([seed, 1])
-        curve = self.curve(drawn, self.observations, rng)
-        score = self.likelihood.draw(self.observations["n_items"], curve, drawn, rng)
+        rows = self.observations.drop_vars("loss", errors="ignore")
+        residual = xr.DataArray(
+            rng.standard_normal((1, draws, rows.sizes["row"])), dims=("chain", "draw", "row")
+        )
+        curve = self.curve(drawn, rows, rng, residual).transpose("chain", "draw", "row")
+        score = self.draw_scores(curve, drawn, rng)
         simulated = xr.Dataset({"score": score, "curve": curve}).transpose("chain", "draw", ...)
         return xr.DataTree.from_dict({"prior": drawn, "prior_predictive": simulated})
 
@@ -181,6 +195,8 @@ class BoundModel:
         numbers: dict[str, Any] = {f"centre_{name}": value for name, value in centre.items()}
         numbers |= {f"x_{name}": values for name, values in self.inputs(seen).items()}
         numbers |= {"observed_score": seen["score"], "n_items": seen["n_items"]}
+        if self.model.two_stage:
+            numbers["observed_loss"] = seen["loss"]
         if self.likelihood.needs_items:
             correct = (seen["score"] * seen["n_items"]).round()
             ways = xr.apply_ufunc(_log_ways, correct, seen["n_items"])
@@ -189,8 +205,8 @@ class BoundModel:
             chance = float(seen["chance"])
             sd = xr.apply_ufunc(lambda q, n: curve_sd(q, n, chance), seen["score"], seen["n_items"])
             numbers["x_curve_sd"] = sd
-        if self.likelihood.unit == "run":
-            numbers["membership"] = _membership(seen["run"])
+        if self.likelihood.unit != "row":
+            numbers["membership"] = _membership(seen[self.likelihood.unit], self.likelihood.unit)
         if self.model.floor != "free":
             numbers["chance"] = float(seen["chance"])
         return numbers
@@ -205,17 +221,20 @@ class BoundModel:
     def starts(self) -> dict[str, Any]:
         """Return where the chains start, before jitter; None stands for PyMC's own start.
 
-        The level starts at the mean score, and the floor between chance and the lowest score:
-        the sampler does not find a floor with a narrow prior from far away.
+        The level starts at the mean score, the floor between chance and the lowest score, and the
+        level of a loss at the mean loss: the sampler does not find a narrow place from far away.
         """
         starts = {p.name: np.full(p.shape, p.start) if p.dims else p.start for p in self.parameters}
         score, chance = self.observations["score"], float(self.observations["chance"])
-        free = self.model.floor == "free"
-        lowest = 0.0 if free else chance
-        place = (float(score.mean()) - lowest) / (1 - lowest)
-        level = lowest + (1 - lowest) * float(np.clip(place, 0.05, 0.95))
-        floor = float(np.clip((chance + float(score.min())) / 2, 0.001 * level, 0.9 * level))
-        starts |= {"level": level} | ({"floor": floor} if free else {})
+        mean = float(np.clip(score.mean(), 0.05, 0.95))
+        floor = chance
+        if self.model.floor == "free":
+            floor = float(np.clip((chance + float(score.min())) / 2, 0.001 * mean, 0.9 * mean))
+            starts["floor"] = floor
+        place = float(np.clip((mean - floor) / (1 - floor), 0.05, 0.95))
+        starts["level"] = floor + (1 - floor) * place
+        if self.model.two_stage:
+            starts[LOSS_LEVEL.name] = float(np.exp(np.log(self.observations["loss"]).mean()))
         return {name: start_within(self.priors[name], start) for name, start in starts.items()}
 
     # ---- evaluating ------------------------------------------------------------------------
@@ -245,8 +264,6 @@ class BoundModel:
                 )
             x[one.name] = xr.apply_ufunc(lambda v, one=one: enter(one, v), values)
             x[one.name] = x[one.name] - centre[one.name]
-        if self.model.two_stage and "loss" in rows:
-            x["loss"] = rows["loss"] - centre["loss"]
         return x | self.law.features(x, centre)
 
     def curve(
@@ -272,9 +289,8 @@ class BoundModel:
         """
         c = centre_of(self.observations)
         x = self.inputs(rows)
-        if self.model.two_stage and "loss" not in x:
-            log_loss = self.log_loss(posterior, rows) + posterior["loss_scatter"] * loss_residual
-            x["loss"] = xr.apply_ufunc(np.exp, log_loss) - c["loss"]
+        if self.model.two_stage:
+            x["loss"] = self._loss(posterior, rows, loss_residual) - posterior[LOSS_LEVEL.name]
         free = self.model.floor == "free"
         floor = posterior["floor"] if free else self.observations["chance"]
         p = {str(name): posterior[name] for name in posterior.data_vars}
@@ -282,6 +298,33 @@ class BoundModel:
         p = self.law.beyond(p, x, c, rng)
         quality = self.law.normalised_accuracy(p, x, c, np)
         return accuracy(quality, floor, np).rename("curve")
+
+    def _loss(
+        self, posterior: xr.Dataset, rows: xr.Dataset, residual: xr.DataArray | float
+    ) -> xr.DataArray:
+        """Return the loss of rows in nats: their own, else the one that stage 1 forecasts."""
+        if "loss" in rows:
+            return rows["loss"]
+        log_loss = self.log_loss(posterior, rows) + posterior["loss_scatter"] * residual
+        forecast: xr.DataArray = xr.apply_ufunc(np.exp, log_loss)
+        return forecast
+
+    def draw_scores(
+        self, curve: xr.DataArray, posterior: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Return scores that the fitted runs would have on the same test set if made again.
+
+        Parameters
+        ----------
+        curve : xarray.DataArray
+            Mean accuracy of each, dimensions (chain, draw, row).
+        posterior : xarray.Dataset
+            Draws of the parameters of the scatter, dimensions (chain, draw).
+        rng : numpy.random.Generator
+        """
+        seen, unit = self.observations, self.likelihood.unit
+        luck = None if unit == "row" else draw_luck(seen[unit], curve, rng)
+        return self.likelihood.draw(seen["n_items"], curve, posterior, rng, luck)
 
     def log_loss(self, posterior: xr.Dataset, rows: xr.Dataset) -> xr.DataArray:
         """Return the log of the median loss of a two-stage law; arguments as for :meth:`curve`."""
@@ -296,9 +339,12 @@ def bind(model: ScalingModel, runs: Runs) -> BoundModel:
     counted = bool(kept.table["n_items"].notna().all())
     name = model.likelihood_name
     if name == "auto":
-        name = "beta_binomial" if counted else "normal"
+        name = "normal_by_training" if kept.has_checkpoints() else "normal"
+    floor: Floor | None = None
+    if model.floor == "auto":
+        floor = "free" if kept.near_chance() else "fixed"
     loss = choose_loss(kept, model.loss) if model.two_stage else None
-    settled = model.with_options(likelihood=name, loss=loss)
+    settled = model.with_options(likelihood=name, floor=floor, loss=loss)
     if get_likelihood(name).needs_items and not counted:
         raise ModelError(
             f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
@@ -321,11 +367,11 @@ def _log_ways(correct: Any, n_items: Any) -> Any:
     return -np.log1p(n_items) - betaln(correct + 1, n_items - correct + 1)
 
 
-def _membership(runs: xr.DataArray) -> xr.DataArray:
-    """Return which row belongs to which run, as 0 and 1, by run and row."""
-    names = np.unique(runs.to_numpy())
-    member = (names[:, None] == runs.to_numpy()).astype(float)
-    return xr.DataArray(member, dims=("run", "row"), coords={"run": names})
+def _membership(units: xr.DataArray, kind: str) -> xr.DataArray:
+    """Return which row belongs to which run or training, as 0 and 1, by unit and row."""
+    names = np.unique(units.to_numpy())
+    member = (names[:, None] == units.to_numpy()).astype(float)
+    return xr.DataArray(member, dims=(kind, "row"), coords={kind: names})
 
 
 @contextmanager

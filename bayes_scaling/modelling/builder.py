@@ -29,9 +29,9 @@ def build_model(bound: BoundModel) -> pm.Model:
         p = _create_parameters(bound, data, x)
         values = p | {"neg_log_q": neg_log_quality(p["level"], p["floor"], pt)}
         if isinstance(law, TwoStageLaw):
-            mean = law.log_loss(values, x, c, pt)
-            seen = pt.log(x["loss"] + c["loss"])
+            mean, seen = law.log_loss(values, x, c, pt), pt.log(data["observed_loss"])
             pm.Normal("log_loss", mean, p["loss_scatter"], observed=seen, dims="row")
+            x["loss"] = data["observed_loss"] - p["loss_level"]
         quality = law.normalised_accuracy(values, x, c, pt)
         bound.likelihood.observe(accuracy(quality, p["floor"], pt), p, data)
         for name, value in law.textbook(values, c, pt).items():
@@ -58,18 +58,13 @@ def _create_parameters(
     bound: BoundModel, data: Mapping[str, Any], x: Mapping[str, Any]
 ) -> dict[str, Any]:
     priors, starts, free = bound.priors, bound.starts(), bound.model.floor == "free"
-    lowest = 0.0 if free else data["chance"]
     p = {
-        "level": create_variable(
-            "level", priors["level"], bounds=(lowest, 1.0), start=starts["level"]
-        )
+        "floor": create_variable("floor", priors["floor"], bounds=(0.0, 1.0), start=starts["floor"])
+        if free
+        else data["chance"]
     }
-    p["floor"] = (
-        data["chance"]
-        if not free
-        else create_variable(
-            "floor", priors["floor"], bounds=(0.0, p["level"]), start=starts["floor"]
-        )
+    p["level"] = create_variable(
+        "level", priors["level"], bounds=(p["floor"], 1.0), start=starts["level"]
     )
     seen = p | {"neg_log_q": neg_log_quality(p["level"], p["floor"], pt)}
     for parameter in (*bound.law.parameters, *bound.likelihood.parameters):

@@ -13,6 +13,7 @@ from pytensor.compile.mode import Mode
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import (
+    LOSS_LEVEL,
     LOSS_SCATTER,
     Constant,
     Input,
@@ -132,7 +133,10 @@ def _stage_one(law: TwoStageLaw) -> Iterator[str]:
     missing = [p.name for p in stage_one if p not in law.parameters]
     if missing:
         yield f"loss_parameters {', '.join(missing)} are not among the parameters"
-    if LOSS_SCATTER.name not in {p.name for p in law.parameters}:
+    names = {p.name for p in law.parameters}
+    if LOSS_LEVEL.name not in names:
+        yield "LOSS_LEVEL is missing from the parameters; the second stage is centred on it"
+    if LOSS_SCATTER.name not in names:
         yield "LOSS_SCATTER is missing from the parameters; the scatter of a run's loss needs it"
 
 

@@ -1,13 +1,15 @@
 """How the scores of runs scatter round the mean curve.
 
-Every likelihood measures scatter on one readable scale: `scatter` is the standard deviation
-of a run's true accuracy round the curve, for a curve at 50% accuracy; away from 50% it
-shrinks as sqrt(Q (1 − Q)), as the spread of a beta distribution does. The binomial noise of a
-finite test set is added to it; that noise is known and not estimated.
+Three kinds of spread are told apart. `scatter` is the standard deviation of a run's true accuracy
+round the curve, for a curve at 50% accuracy; away from 50% it shrinks as sqrt(Q (1 − Q)), as the
+spread of a beta distribution does. A finite test set of n items adds binomial noise, of variance
+Q (1 − Q) / n. All runs answer the same items, so runs on one test set show only a share of that
+variance between them, `binomial_share`; on a new test set, a run shows all of it. Rows of one run,
+or checkpoints of one training, may share part of their scatter.
 
-Each is written twice on purpose: in PyMC for sampling, and with SciPy on labelled arrays for
-predictions and pointwise densities, which then need no compilation. Tests check that the two
-agree.
+Each likelihood is written twice on purpose: in PyMC for sampling, and with SciPy on labelled
+arrays for predictions and pointwise densities, which then need no compilation. Tests check that
+the two agree.
 """
 
 from __future__ import annotations
@@ -41,6 +43,12 @@ SCATTER = Parameter(
     "accuracy",
     start=0.01,
 )
+BINOMIAL_SHARE = Parameter(
+    "binomial_share",
+    "share of the binomial variance that runs on one test set show between them",
+    "",
+    start=0.5,
+)
 
 
 class Likelihood(ABC):
@@ -51,12 +59,12 @@ class Likelihood(ABC):
     name : str
         Name in `models/` and in results.
     parameters : tuple of Parameter
-        Sampled parameters.
+        Sampled parameters. BINOMIAL_SHARE is sampled only where item counts are known.
     needs_items : bool
         Whether the number of test items must be known.
     unit : str
-        Dimension along which observations are independent: "row", or "run" where the rows of
-        one run depend on each other.
+        What is independent: a "row", or a "run" or a "training" where its rows depend on each
+        other.
     """
 
     name: ClassVar[str]
@@ -70,8 +78,12 @@ class Likelihood(ABC):
 
         `data` holds "observed_score" and "n_items" (0 where unknown). For counts it also holds
         "n_correct" and "log_ways" (log binomial coefficients), and where a run's rows are
-        dependent "membership" (run by row).
+        dependent "membership" (unit by row).
         """
+
+    def suited(self, score: xr.DataArray) -> Likelihood:
+        """Return the form of this likelihood that can observe these scores."""
+        return self
 
     @abstractmethod
     def log_density(
@@ -81,9 +93,18 @@ class Likelihood(ABC):
 
     @abstractmethod
     def draw(
-        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+        self,
+        n_items: xr.DataArray,
+        mean: xr.DataArray,
+        p: xr.Dataset,
+        rng: np.random.Generator,
+        luck: xr.DataArray | None = None,
     ) -> xr.DataArray:
-        """Return one simulated score in [0, 1] for each element of `mean`."""
+        """Return one simulated score in [0, 1] for each element of `mean`.
+
+        `luck` is a standard normal number for the unit of each element; see :func:`draw_luck`.
+        Without it, and where rows are independent, each element is a unit of its own.
+        """
 
 
 def _concentration(scatter: Any, xp: Any) -> Any:
@@ -145,7 +166,12 @@ class BetaBinomial(Likelihood):
         )
 
     def draw(
-        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+        self,
+        n_items: xr.DataArray,
+        mean: xr.DataArray,
+        p: xr.Dataset,
+        rng: np.random.Generator,
+        luck: xr.DataArray | None = None,
     ) -> xr.DataArray:
         """Draw scores; where n_items is unknown (0), the score on endlessly many items."""
         concentration = _concentration(p["scatter"], np)
@@ -154,47 +180,92 @@ class BetaBinomial(Likelihood):
         return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)
 
 
-def spread(mean: Any, n_items: Any, scatter: Any, xp: Any) -> Any:
-    """Return the sd of a score: binomial noise of n items, scatter of runs, and precision."""
-    noise = (n_items > 0) / xp.maximum(n_items, 1)
-    variance = (mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * scatter**2)
+def spread(mean: Any, n_items: Any, p: Mapping[Any, Any] | xr.Dataset, xp: Any) -> Any:
+    """Return the sd of a score: noise of n items, scatter of runs, and precision.
+
+    `p` holds "scatter" and, where it is sampled, "binomial_share"; without it the noise is
+    binomial.
+    """
+    share = p.get("binomial_share", 1.0)
+    noise = share * (n_items > 0) / xp.maximum(n_items, 1)
+    variance = (mean * (1 - mean) + _VARIANCE_AT_EDGE) * (noise + 4 * p["scatter"] ** 2)
     return xp.sqrt(variance + _PRECISION**2)
 
 
 class Normal(Likelihood):
-    """Normal scatter of the score, with the binomial part of its variance known."""
+    """Normal scatter of the score, censored at 0 and 1."""
 
     name = "normal"
+    parameters = (SCATTER, BINOMIAL_SHARE)
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.Normal`; see :class:`Likelihood`."""
-        sd = spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p, pt)
         pm.Normal("score", mean, sd, observed=data["observed_score"], dims="row")
+
+    def suited(self, score: xr.DataArray) -> Likelihood:
+        """Return the censored form where a score is 0 or 1.
+
+        Between 0 and 1 the density is the uncensored one, which compiles much faster.
+        """
+        return _CENSORED if bool(((score <= 0) | (score >= 1)).any()) else self
 
     def log_density(
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
-        """Return the log density of each score; see :class:`Likelihood`."""
-        sd = spread(mean, n_items, p["scatter"], np)
-        return xr.apply_ufunc(scipy.stats.norm.logpdf, score, mean, sd)
+        """Return the log density of scores, the log mass at 0 and 1; see :class:`Likelihood`."""
+        sd = spread(mean, n_items, p, np)
+        return xr.apply_ufunc(_censored_normal, score, mean, sd)
 
     def draw(
-        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+        self,
+        n_items: xr.DataArray,
+        mean: xr.DataArray,
+        p: xr.Dataset,
+        rng: np.random.Generator,
+        luck: xr.DataArray | None = None,
     ) -> xr.DataArray:
         """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
-        sd = spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p, np)
         return xr.apply_ufunc(rng.normal, mean, sd).clip(0, 1)
 
 
+class _CensoredNormal(Normal):
+    """The same likelihood for series with scores of exactly 0 or 1."""
+
+    def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+        """Add a censored `pm.Normal`; see :class:`Likelihood`."""
+        uncut = pm.Normal.dist(mean, spread(mean, data["n_items"], p, pt))
+        seen = data["observed_score"]
+        pm.Censored("score", uncut, lower=0.0, upper=1.0, observed=seen, dims="row")
+
+
+_CENSORED = _CensoredNormal()
+
+
+def _censored_normal(score: Any, mean: Any, sd: Any) -> Any:
+    inside = scipy.stats.norm.logpdf(score, mean, sd)
+    below = scipy.stats.norm.logcdf(0.0, mean, sd)
+    above = scipy.stats.norm.logsf(1.0, mean, sd)
+    return np.where(score <= 0, below, np.where(score >= 1, above, inside))
+
+
 class StudentT(Likelihood):
-    """Student-t scatter of the score: as normal, but a stray run pulls less."""
+    """Student-t scatter of the score: as normal, but a stray run pulls less.
+
+    Scores are not censored. Choose another likelihood where many of them are exactly 0 or 1.
+    """
 
     name = "student_t"
-    parameters = (SCATTER, Parameter("tail", "degrees of freedom of the scatter", "", start=5.0))
+    parameters = (
+        SCATTER,
+        BINOMIAL_SHARE,
+        Parameter("tail", "degrees of freedom of the scatter", "", start=5.0),
+    )
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add a `pm.StudentT`; see :class:`Likelihood`."""
-        sd = spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p, pt)
         pm.StudentT(
             "score", nu=p["tail"], mu=mean, sigma=sd, observed=data["observed_score"], dims="row"
         )
@@ -203,64 +274,119 @@ class StudentT(Likelihood):
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
         """Return the log density of each score; see :class:`Likelihood`."""
-        sd = spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p, np)
         return xr.apply_ufunc(scipy.stats.t.logpdf, score, p["tail"], mean, sd)
 
     def draw(
-        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+        self,
+        n_items: xr.DataArray,
+        mean: xr.DataArray,
+        p: xr.Dataset,
+        rng: np.random.Generator,
+        luck: xr.DataArray | None = None,
     ) -> xr.DataArray:
         """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
-        sd = spread(mean, n_items, p["scatter"], np)
+        sd = spread(mean, n_items, p, np)
         tails = xr.apply_ufunc(rng.standard_t, p["tail"].broadcast_like(mean))
         return (mean + sd * tails).clip(0, 1)
 
 
-class NormalByRun(Likelihood):
-    """Normal scatter, part of it common to all rows of a run.
+class _Dependent(Likelihood):
+    """Normal scatter, part of it common to all rows of a unit.
 
-    The pass@1, pass@2, ... of a run come from the same samples and rise and fall together. If
-    they were taken as independent, one run would count many times. The scatter shared by a
-    run's rows is integrated out: within a run the standardised residuals have correlation
-    `run_share`.
+    The common part is integrated out: within a unit the standardised residuals have the
+    correlation that the parameter `share` names. Scores are not censored.
     """
 
-    name = "normal_by_run"
-    parameters = (
-        SCATTER,
-        Parameter("run_share", "share of the scatter's variance common to a run's rows", "", 0.5),
-    )
-    unit = "run"
+    share: ClassVar[str]
 
     def observe(self, mean: Any, p: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         """Add the density of all rows as one potential; see :class:`Likelihood`."""
-        sd = spread(mean, data["n_items"], p["scatter"], pt)
+        sd = spread(mean, data["n_items"], p, pt)
         r = (data["observed_score"] - mean) / sd
         member = data["membership"]
         rows, sums, squares = member.sum(axis=1), member.dot(r), member.dot(r**2)
-        density = _equicorrelated(rows, sums, squares, p["run_share"], pt)
+        density = _equicorrelated(rows, sums, squares, p[self.share], pt)
         pm.Potential("score", density.sum() - pt.log(sd).sum())
 
     def log_density(
         self, score: xr.DataArray, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset
     ) -> xr.DataArray:
-        """Return the joint log density of each run's rows; see :class:`Likelihood`."""
-        sd = spread(mean, n_items, p["scatter"], np)
-        r = ((score - mean) / sd).groupby("run")
-        rows = xr.ones_like(score).groupby("run").sum()
-        density = _equicorrelated(
-            rows,
-            r.sum("row"),
-            (((score - mean) / sd) ** 2).groupby("run").sum("row"),
-            p["run_share"],
-            np,
-        )
-        return density - np.log(sd).groupby("run").sum("row")
+        """Return the joint log density of each unit's rows; see :class:`Likelihood`."""
+        sd = spread(mean, n_items, p, np)
+        r = (score - mean) / sd
+        rows = xr.ones_like(score).groupby(self.unit).sum()
+        sums, squares = r.groupby(self.unit).sum("row"), (r**2).groupby(self.unit).sum("row")
+        density = _equicorrelated(rows, sums, squares, p[self.share], np)
+        return density - np.log(sd).groupby(self.unit).sum("row")
 
     def draw(
-        self, n_items: xr.DataArray, mean: xr.DataArray, p: xr.Dataset, rng: np.random.Generator
+        self,
+        n_items: xr.DataArray,
+        mean: xr.DataArray,
+        p: xr.Dataset,
+        rng: np.random.Generator,
+        luck: xr.DataArray | None = None,
     ) -> xr.DataArray:
-        """Draw scores, cut to [0, 1]; each element is a run of its own."""
-        return Normal().draw(n_items, mean, p, rng)
+        """Draw scores, cut to [0, 1]; see :class:`Likelihood`."""
+        own = mean.copy(data=rng.standard_normal(mean.shape))
+        if luck is not None:
+            own = p[self.share] ** 0.5 * luck + (1 - p[self.share]) ** 0.5 * own
+        score = mean + spread(mean, n_items, p, np) * own
+        return score.transpose(*mean.dims, ...).clip(0, 1)
+
+
+class NormalByRun(_Dependent):
+    """Normal scatter, part of it common to all rows of a run.
+
+    The pass@1, pass@2, ... of a run come from the same samples and rise and fall together. If
+    they were taken as independent, one run would count many times.
+    """
+
+    name = "normal_by_run"
+    share = "run_share"
+    parameters = (
+        SCATTER,
+        BINOMIAL_SHARE,
+        Parameter(share, "share of the scatter's variance common to a run's rows", "", 0.5),
+    )
+    unit = "run"
+
+
+class NormalByTraining(_Dependent):
+    """Normal scatter, part of it common to all checkpoints of a training.
+
+    The checkpoints of one training share its data order and seed, so they are not as many
+    witnesses as there are rows.
+    """
+
+    name = "normal_by_training"
+    share = "training_share"
+    parameters = (
+        SCATTER,
+        BINOMIAL_SHARE,
+        Parameter(share, "share of the scatter's variance common to a training's rows", "", 0.5),
+    )
+    unit = "training"
+
+
+def draw_luck(units: xr.DataArray, like: xr.DataArray, rng: np.random.Generator) -> xr.DataArray:
+    """Return a standard normal number for each unit and draw, laid out by row.
+
+    Parameters
+    ----------
+    units : xarray.DataArray
+        Name of each row's unit, one dimension.
+    like : xarray.DataArray
+        Draws by row; its dimensions are those of the result.
+    rng : numpy.random.Generator
+    """
+    names, place = np.unique(units.to_numpy(), return_inverse=True)
+    (dim,) = units.dims
+    shape = [size for name, size in like.sizes.items() if name != dim]
+    values = rng.standard_normal((*shape, names.size))[..., place]
+    draws = [name for name in like.dims if name != dim]
+    return xr.DataArray(values, dims=(*draws, dim)).transpose(*like.dims)
 
 
 def _equicorrelated(rows: Any, sums: Any, squares: Any, share: Any, xp: Any) -> Any:
@@ -273,7 +399,7 @@ def _equicorrelated(rows: Any, sums: Any, squares: Any, share: Any, xp: Any) -> 
 
 LIKELIHOODS: dict[str, Likelihood] = {
     likelihood.name: likelihood
-    for likelihood in (BetaBinomial(), Normal(), StudentT(), NormalByRun())
+    for likelihood in (Normal(), StudentT(), NormalByRun(), NormalByTraining(), BetaBinomial())
 }
 
 # Every parameter that some likelihood has, without repeats.

@@ -17,8 +17,8 @@ FLOOR = Parameter("floor", "accuracy of a run that has learnt nothing", "accurac
 
 # Keeps densities finite where a curve meets 0 or 1, or crosses them.
 _EDGE = 1e-9
-# A scatter on the large side, for coordinates that must suit every series.
-_ROUGH_SCATTER = 0.02
+# A scatter on the large side and binomial noise, for coordinates that must suit every series.
+_ROUGH = {"scatter": 0.02}
 
 
 def accuracy(quality: Any, floor: Any, xp: Any) -> Any:
@@ -35,4 +35,4 @@ def curve_sd(score: Any, n_items: Any, chance: float) -> Any:
     """Return the approximate sd with which each score alone determines log(−log Q')."""
     quality = np.clip((score - chance) / (1 - chance), 0.02, 0.98)
     slope = (1 - chance) * quality * -np.log(quality)
-    return spread(score, n_items, _ROUGH_SCATTER, np) / slope
+    return spread(score, n_items, _ROUGH, np) / slope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pymc_extras.prior import Prior
 
@@ -32,9 +32,9 @@ from bayes_scaling.modelling.link import FLOOR, LEVEL
 from bayes_scaling.modelling.priors import check_prior, structure_of
 from bayes_scaling.runs import Runs
 
-Floor = Literal["free", "fixed", "filter"]
-FLOORS = ("free", "fixed", "filter")
-AUTO = "auto"
+Floor = Literal["auto", "free", "fixed", "filter"]
+FLOORS: tuple[str, ...] = get_args(Floor)
+AUTO: Literal["auto"] = "auto"
 
 _FIELDS = ("law", "fingerprint", "likelihood", "floor", "loss", "priors")
 
@@ -53,12 +53,14 @@ class ScalingModel:
         Priors of sampled parameters. A parameter that is left out has the law's default prior,
         or the one that all models share.
     likelihood_name : str
-        "beta_binomial", "normal", "student_t", "normal_by_run", or "auto": beta-binomial if
-        every run's item count is known, else normal.
-    floor : {"free", "fixed", "filter"}
+        "normal", "student_t", "normal_by_run", "normal_by_training", "beta_binomial", or "auto":
+        normal, by training if some training has several runs (checkpoints).
+    floor : {"auto", "free", "fixed", "filter"}
         The score of a run that has learnt nothing. "free": a parameter with a prior round the
         chance level. "fixed": the chance level. "filter": the chance level, and runs within 5
-        points of it or below are dropped (the papers' filter).
+        points of it or below are dropped (the papers' filter). "auto": free if a run scores
+        within 5 points of chance or below, else fixed. Far from chance a free floor would only
+        bend the curve.
     loss : str
         The loss that a two-stage law goes through: a loss column of the runs, "task_loss",
         or "auto", the loss on the runs' own mixture. Direct laws do not read it.
@@ -76,13 +78,13 @@ class ScalingModel:
     >>> from pymc_extras.prior import Prior
     >>> model = ScalingModel("power_law", {"exponent": Prior("LogNormal", mu=-2, sigma=0.5)})
     >>> sorted(p.name for p in model.parameters if p.name != "scatter")
-    ['exponent', 'floor', 'level']
+    ['binomial_share', 'exponent', 'floor', 'level']
     """
 
     law: ScalingLaw
     priors: Mapping[str, Prior] = field(default_factory=dict)
     likelihood_name: str = AUTO
-    floor: Floor = "free"
+    floor: Floor = AUTO
     loss: str = AUTO
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
 
@@ -100,7 +102,7 @@ class ScalingModel:
         self._check_priors()
 
     def _check_priors(self) -> None:
-        known = {p.name: p for p in (LEVEL, FLOOR, *self.law.parameters, *SCATTER_PARAMETERS)}
+        known = {p.name: p for p in (FLOOR, LEVEL, *self.law.parameters, *SCATTER_PARAMETERS)}
         unknown = sorted(set(self.priors) - set(known))
         if unknown:
             raise ModelError(
@@ -140,11 +142,11 @@ class ScalingModel:
     def parameters(self) -> tuple[Parameter, ...]:
         """Sampled parameters, of the curve and of the scatter, in the order of creation.
 
-        If the likelihood is "auto", the scatter has only the parameter of every likelihood.
+        If an option is "auto", they are those of a free floor and of normal scatter.
         """
-        floor = (FLOOR,) if self.floor == "free" else ()
+        floor = (FLOOR,) if self.floor in ("auto", "free") else ()
         name = "normal" if self.likelihood_name == AUTO else self.likelihood_name
-        return (LEVEL, *floor, *self.law.parameters, *get_likelihood(name).parameters)
+        return (*floor, LEVEL, *self.law.parameters, *get_likelihood(name).parameters)
 
     def structure(self) -> tuple[Any, ...]:
         """Return what a compiled model depends on: everything but numbers.
@@ -263,7 +265,7 @@ class ScalingModel:
             _same_law(spec, law),
             priors,
             spec.get("likelihood", AUTO),
-            spec.get("floor", "free"),
+            spec.get("floor", AUTO),
             spec.get("loss", AUTO),
             reasons,
         )

@@ -43,8 +43,8 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
         Dimension `row`, labelled by run (and k, where a run has several rows): `score` in
         [0, 1], `n_items` (0 where unknown), the law's inputs, and `loss` of a two-stage law.
         Scalars: `chance` and the centre. `centre_<input>` is subtracted from each input as it
-        enters, `centre_loss` is the mean loss, and `reach` is the distance of the farthest run
-        from the mean of the first input.
+        enters, and `reach` is the distance of the farthest run from the mean of the first input.
+        The coordinates `run` and `training` name the run and the training of each row.
 
     Raises
     ------
@@ -69,10 +69,13 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
             "n_items": ("row", table["n_items"].fillna(0).to_numpy(float)),
             "chance": float(table["chance"].iloc[0]),
             **{f"centre_{name}": value for name, value in centre.items()},
-            **({} if loss is None else {"centre_loss": float(table[loss].mean())}),
             "reach": float(np.abs(first - first.mean()).max()),
         },
-        coords={"run": ("row", table["run"].to_numpy(str)), "row": _labels(table)},
+        coords={
+            "run": ("row", table["run"].to_numpy(str)),
+            "training": ("row", table["training"].to_numpy(str)),
+            "row": _labels(table),
+        },
         attrs={name: str(table[name].iloc[0]) for name in ("benchmark", "metric", "mixture")},
     )
 

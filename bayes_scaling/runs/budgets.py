@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -35,6 +35,8 @@ class Budgets:
     n_items : xarray.DataArray or None
         Test items of each future run, dimension `budget`; 0 stands for endlessly many, None
         for as many as in the fitted runs.
+    new_test_set : bool
+        Whether the future runs answer other items than the fitted ones.
 
     Examples
     --------
@@ -44,6 +46,7 @@ class Budgets:
 
     inputs: xr.Dataset
     n_items: xr.DataArray | None = None
+    new_test_set: bool = False
 
     @classmethod
     def of(
@@ -71,7 +74,8 @@ class Budgets:
         tokens_per_param : float, optional
             Training tokens per parameter.
         n_items : float or sequence of float, optional
-            Test items of the future runs; by default as in the fitted runs; 0 for endlessly many.
+            Items of a new test set of the same benchmark, 0 for endlessly many. By default the
+            future runs answer the same items as the fitted ones.
         **covariates : float or sequence of float
             Covariates of the runs that the law reads, by name.
 
@@ -97,11 +101,13 @@ class Budgets:
         shaped = _same_length(columns)
         coords = {"budget": np.arange(next(iter(shaped.values())).size)}
         inputs = xr.Dataset({n: ("budget", v) for n, v in shaped.items()}, coords=coords)
-        return cls(inputs, None if n_items is None else _items(n_items, inputs))
+        if n_items is None:
+            return cls(inputs)
+        return cls(inputs, _items(n_items, inputs), new_test_set=True)
 
     @classmethod
     def of_runs(cls, runs: Runs, names: Iterable[str]) -> Self:
-        """Return the budgets of existing runs, with their own item counts.
+        """Return the budgets of existing runs, with their own item counts, on the same test set.
 
         Parameters
         ----------
@@ -124,7 +130,7 @@ class Budgets:
     def without(self, names: Iterable[str]) -> Budgets:
         """Return the budgets without some covariates; what every budget has stays."""
         dropped = set(names) - set(_POSITIVE)
-        return Budgets(self.inputs.drop_vars(list(dropped), errors="ignore"), self.n_items)
+        return replace(self, inputs=self.inputs.drop_vars(list(dropped), errors="ignore"))
 
 
 def _columns(

@@ -80,6 +80,16 @@ def _one_budget_a_run(draft: Draft) -> None:
                 draft.add("error", column, f"run {group.name} has {both}; {mend}", odd)
 
 
+def _one_training_a_run(draft: Draft) -> None:
+    training = draft.labels("training")
+    for group in _groups(draft, ("mixture", "run")):
+        odd = group.rows[training[group.rows] != training[group.rows[0]]]
+        if odd.size:
+            both = f"{training[group.rows[0]]} and {training[odd[0]]}"
+            message = f"run {group.name} belongs to {both}; give each run one training"
+            draft.add("error", "training", message, odd)
+
+
 def _budgets_agree(draft: Draft) -> None:
     params, tokens, flops, ratio = (draft.numbers(column) for column in BUDGET)
     with np.errstate(all="ignore"):
@@ -172,6 +182,7 @@ CHECKS: dict[str, Callable[[Draft], None]] = {
     "loss": _losses,
     "duplicate": _duplicates,
     "one name, several budgets": _one_budget_a_run,
+    "one name, several trainings": _one_training_a_run,
     "budget": _budgets_agree,
     "stderr": _stderr,
     "pass@k": _pass_at_k,

@@ -45,7 +45,7 @@ class Runs:
     ----------
     table : DataFrame
         A copy of the table, sorted by mixture, benchmark, metric, k, flops and run. Columns, in
-        this order: ``run``, ``mixture`` (str); ``params``, ``tokens``, ``flops``,
+        this order: ``run``, ``training``, ``mixture`` (str); ``params``, ``tokens``, ``flops``,
         ``tokens_per_param``; ``benchmark``, ``metric`` (str); ``k`` (NaN unless pass@k);
         ``score`` (share in [0, 1]); ``n_items`` (NaN where unknown); ``chance`` (in [0, 1));
         ``task_loss`` (the benchmark's own loss, NaN where unknown); then every ``loss_*`` column
@@ -104,7 +104,8 @@ class Runs:
             One row per run × benchmark × metric. Needed: ``run``, ``benchmark``, ``metric``;
             ``score`` (in [0, 1]) or ``n_correct`` and ``n_items``; ``flops``, or two of
             ``params``, ``tokens`` and ``tokens_per_param``; ``chance`` (taken as 0 for pass@k
-            and exact_match). Optional: ``mixture``, ``k``, ``n_items``, ``stderr``,
+            and exact_match). Optional: ``training`` (the training that a checkpoint belongs to;
+            by default each run is one of its own), ``mixture``, ``k``, ``n_items``, ``stderr``,
             ``task_loss``, ``loss_*``. Numbers may be texts with units ("1.3B"); metric
             "pass@16" is read as pass@k with k = 16. Where ``n_correct`` is given, the score is
             n_correct / n_items exactly. Missing ``flops`` are 6·params·tokens.
@@ -350,6 +351,15 @@ class Runs:
         dropped = int((~keep).sum())
         note = f"left out {dropped} of {len(table)} scores within {margin:g} of chance or below"
         return self._where(keep, note if dropped else None)
+
+    def near_chance(self, margin: float = 0.05) -> bool:
+        """Return whether some score lies within `margin` of chance or below."""
+        return bool((self._table["score"] <= self._table["chance"] + margin).any())
+
+    def has_checkpoints(self) -> bool:
+        """Return whether some training has several runs, its checkpoints."""
+        runs = self._table[["mixture", "training", "run"]].drop_duplicates()
+        return bool(runs.duplicated(["mixture", "training"]).any())
 
     def series(self) -> "Iterator[tuple[SeriesKey, Runs]]":
         """Yield each benchmark × metric × mixture with its rows; pass@k is one series over k."""

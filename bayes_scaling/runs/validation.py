@@ -18,9 +18,10 @@ from bayes_scaling.runs.checks import CHECKS
 from bayes_scaling.runs.draft import BUDGET, PASS_AT_K, UNSPECIFIED, Bools, Draft, Floats, Problem
 from bayes_scaling.runs.quantities import has_unit, is_missing, parse_quantity, split_pass_at_k
 
-LABELS = ("run", "mixture", "benchmark", "metric")
+LABELS = ("run", "training", "mixture", "benchmark", "metric")
 COLUMNS = (
     "run",
+    "training",
     "mixture",
     "params",
     "tokens",
@@ -181,6 +182,8 @@ def _read_labels(draft: Draft, frame: pd.DataFrame) -> None:
         draft.columns[column] = texts
         if column == "mixture":
             texts[texts == ""] = UNSPECIFIED
+        if column == "training":
+            texts[texts == ""] = draft.labels("run")[texts == ""]
         odd = np.array([not text.isprintable() for text in texts], bool)
         draft.error(column, texts == "", "is empty; every row needs it")
         draft.error(column, odd, "{!r} holds characters that cannot be printed", texts)
