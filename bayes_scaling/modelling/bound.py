@@ -349,7 +349,9 @@ def bind(model: ScalingModel, runs: Runs) -> BoundModel:
         raise ModelError(
             f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
         )
-    seen = observe(kept, model.law, len(settled.parameters), loss)
+    # The share of binomial noise has a proper prior and moves no curve: it needs no run.
+    needed = [p for p in settled.parameters if p != BINOMIAL_SHARE]
+    seen = observe(kept, model.law, len(needed), loss)
     return BoundModel(_with_floor_at(settled, float(seen["chance"])), runs, seen)
 
 

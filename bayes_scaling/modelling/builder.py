@@ -67,8 +67,10 @@ def _create_parameters(
         "level", priors["level"], bounds=(p["floor"], 1.0), start=starts["level"]
     )
     seen = p | {"neg_log_q": neg_log_quality(p["level"], p["floor"], pt)}
-    for parameter in (*bound.law.parameters, *bound.likelihood.parameters):
+    for parameter in bound.parameters:
         name = parameter.name
+        if name in p:
+            continue
         p[name] = seen[name] = create_variable(
             name,
             priors[name],

@@ -33,7 +33,7 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
     law : ScalingLaw
         The law to be fitted; its inputs must be in the runs.
     n_parameters : int
-        Number of sampled parameters of the whole model.
+        Number of parameters of the whole model that runs must determine.
     loss : str, optional
         Column of the loss that a two-stage law goes through.
 

@@ -16,11 +16,11 @@ def bound(arc_easy):
 
 
 def test_binding_settles_what_was_open(arc_easy):
-    model = load_model("two_stage_logistic")
+    model = load_model("two_stage_logistic").with_options(floor="free")
     bound = model.on(arc_easy)
     assert isinstance(bound, BoundModel)
     assert (model.likelihood_name, model.loss) == ("auto", "auto")
-    assert (bound.model.likelihood_name, bound.model.loss) == ("beta_binomial", "loss_dclm")
+    assert (bound.model.likelihood_name, bound.model.loss) == ("normal", "loss_dclm")
     assert "mu" not in model.priors["floor"].parameters
     assert bound.model.priors["floor"].parameters["mu"] == 0.25
     assert bound.model.reasons == model.reasons
@@ -38,7 +38,7 @@ def test_coordinates_are_run_names_and_data_have_dims(bound, arc_easy):
     assert isinstance(model, pm.Model)
     assert list(model.coords["row"]) == arc_easy.table["run"].tolist()
     dims = {data.name: model.named_vars_to_dims.get(data.name, ()) for data in model.data_vars}
-    by_row = {"x_flops", "observed_score", "n_items", "n_correct", "log_ways"}
+    by_row = {"x_flops", "observed_score", "n_items"}
     assert {name for name, own in dims.items() if own} == by_row
     assert all(dims[name] == ("row",) for name in by_row)
     assert model.named_vars_to_dims["score"] == ("row",)
@@ -68,7 +68,9 @@ def test_the_graph_can_be_drawn(bound):
     assert "score" in source
 
 
-def test_prior_predictive_scores_are_shares_of_the_items(bound):
+def test_prior_predictive_scores_are_shares_of_the_items(arc_easy):
+    counted = {"likelihood": "beta_binomial", "floor": "free"}
+    bound = load_model("power_law_ceiling").with_options(**counted).on(arc_easy)
     tree = bound.prior_predictive(draws=200, seed=1)
     score, prior = tree["prior_predictive"]["score"], tree["prior"].to_dataset()
     assert score.dims == ("chain", "draw", "row")

@@ -3,26 +3,30 @@
 import numpy as np
 import pymc as pm
 import pytest
+import scipy.integrate
 import scipy.special
 import scipy.stats
 import xarray as xr
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws.base import Parameter
-from bayes_scaling.modelling.likelihoods import LIKELIHOODS, get_likelihood
+from bayes_scaling.modelling.likelihoods import LIKELIHOODS, draw_luck, get_likelihood
 from bayes_scaling.modelling.model import load_model
 
 DRAWS = 200_000
+SHARES = {"run_share": 0.5, "training_share": 0.5}
 
 
 def dataset(**values):
+    """Return parameters; without binomial_share the noise of items is binomial."""
     return xr.Dataset({name: float(value) for name, value in values.items()})
 
 
 def rows(values, runs=None):
     """Return values by row, each row a run of its own unless `runs` says otherwise."""
     runs = np.arange(len(values)) if runs is None else runs
-    return xr.DataArray(np.asarray(values, float), dims="row", coords={"run": ("row", runs)})
+    coords = {"run": ("row", runs), "training": ("row", runs)}
+    return xr.DataArray(np.asarray(values, float), dims="row", coords=coords)
 
 
 # ---- PyMC and SciPy ------------------------------------------------------------------------------
@@ -45,8 +49,9 @@ def constrained(model, names):
 def mean_of(seen, p):
     """Return the power law's mean score, written out."""
     x = np.log(seen["flops"]) - float(np.log(seen["flops"]).mean())
-    level = np.log((1 - p["floor"]) / (p["level"] - p["floor"]))
-    return p["floor"] + (1 - p["floor"]) * np.exp(-level * np.exp(-p["exponent"] * x))
+    floor = float(seen["chance"])
+    level = np.log((1 - floor) / (p["level"] - floor))
+    return floor + (1 - floor) * np.exp(-level * np.exp(-p["exponent"] * x))
 
 
 @pytest.mark.slow
@@ -146,8 +151,8 @@ def test_beta_binomial_draws_have_the_closed_form_moments(mean, n_items, scatter
 
 
 def test_without_items_there_is_no_binomial_noise():
-    for name in ("beta_binomial", "normal", "normal_by_run"):
-        values = draws(name, 0.5, 0, {"scatter": 0.02, "run_share": 0.5})
+    for name in ("beta_binomial", "normal", "normal_by_run", "normal_by_training"):
+        values = draws(name, 0.5, 0, {"scatter": 0.02} | SHARES)
         # By definition of the scale: `scatter` is the sd of the true accuracy at 50%.
         assert values.std() == pytest.approx(0.02, rel=0.01)
         assert np.unique(values).size > DRAWS / 2
@@ -155,7 +160,7 @@ def test_without_items_there_is_no_binomial_noise():
 
 @pytest.mark.parametrize("name", ["beta_binomial", "normal", "normal_by_run"])
 def test_scatter_shrinks_towards_the_edges_as_that_of_a_beta(name):
-    p = {"scatter": 0.02, "run_share": 0.5}
+    p = {"scatter": 0.02} | SHARES
     values = draws(name, 0.9, 0, p)
     assert values.std() == pytest.approx(0.02 * np.sqrt(0.9 * 0.1 / 0.25), rel=0.02)
 
@@ -163,6 +168,66 @@ def test_scatter_shrinks_towards_the_edges_as_that_of_a_beta(name):
 def test_normal_draws_add_binomial_noise_to_scatter():
     values = draws("normal", 0.5, 400, {"scatter": 0.02})
     check_moments(values, 0.5, 0.25 / 400 + 0.02**2)
+
+
+@pytest.mark.parametrize("name", ["normal", "normal_by_run", "normal_by_training"])
+def test_runs_on_one_test_set_show_a_share_of_the_binomial_noise(name):
+    values = draws(name, 0.5, 400, {"scatter": 0.02, "binomial_share": 0.3} | SHARES)
+    check_moments(values, 0.5, 0.3 * 0.25 / 400 + 0.02**2)
+
+
+def test_the_share_is_that_of_items_of_many_difficulties():
+    """Each item of a fixed test set has its own chance of a right answer; runs draw answers."""
+    rng = np.random.default_rng(3)
+    chance_of_item = rng.beta(0.5, 0.5, 400)
+    scores = rng.binomial(1, chance_of_item, (20_000, 400)).mean(axis=1)
+    q = chance_of_item.mean()
+    share = (chance_of_item * (1 - chance_of_item)).mean() / (q * (1 - q))
+    assert 0.3 < share < 0.7
+    assert scores.var() == pytest.approx(share * q * (1 - q) / 400, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["normal_by_run", "normal_by_training"])
+def test_rows_that_share_luck_have_the_correlation_of_the_share(name):
+    likelihood, shape = get_likelihood(name), (1, DRAWS, 3)
+    mean = xr.DataArray(np.full(shape, 0.5), dims=("chain", "draw", "row"))
+    p = dataset(scatter=0.02, run_share=0.7, training_share=0.7)
+    rng = np.random.default_rng(4)
+    luck = draw_luck(xr.DataArray(["a", "b", "a"], dims="row"), mean, rng)
+    drawn = likelihood.draw(rows([100] * 3), mean, p, rng, luck).to_numpy()[0]
+    found = np.corrcoef(drawn, rowvar=False)
+    np.testing.assert_allclose(found[0], [1, 0, 0.7], atol=0.01)
+    alone = likelihood.draw(rows([100] * 3), mean, p, rng).to_numpy()[0]
+    np.testing.assert_allclose(np.corrcoef(alone, rowvar=False)[0], [1, 0, 0], atol=0.01)
+
+
+@pytest.mark.parametrize("mean", [0.001, 0.02, 0.5, 0.995])
+def test_the_censored_normal_has_unit_mass_and_its_draws_fit(mean):
+    likelihood, p = get_likelihood("normal"), dataset(scatter=0.01)
+    grid = np.linspace(0, 1, 200_001)
+    density = np.exp(
+        likelihood.log_density(rows(grid), rows(np.full(grid.size, 300)), rows(grid * 0 + mean), p)
+    ).to_numpy()
+    inside = scipy.integrate.trapezoid(density[1:-1], grid[1:-1])
+    assert density[0] + inside + density[-1] == pytest.approx(1, abs=1e-3)
+    values = draws("normal", mean, 300, {"scatter": 0.01})
+    assert (values == 0).mean() == pytest.approx(density[0], abs=0.005)
+    assert (values == 1).mean() == pytest.approx(density[-1], abs=0.005)
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.0, 0.01, 0.2], [0.1, 0.4, 0.98, 1.0]])
+def test_scores_at_the_edges_are_censored_in_pymc_too(scores):
+    score, mean, items = rows(scores), np.array([0.01, 0.3, 0.97, 0.6]), np.full(4, 50)
+    likelihood = get_likelihood("normal").suited(score)
+    assert likelihood is not get_likelihood("normal")
+    p = {"scatter": 0.02, "binomial_share": 0.4}
+    with pm.Model(coords={"row": range(4)}) as model:
+        data = {"observed_score": pm.Data("seen", score.values), "n_items": pm.Data("n", items)}
+        likelihood.observe(mean, p, data)
+    found = evaluate(model, model.logp(sum=False)[0], {})
+    expected = likelihood.log_density(score, rows(items), rows(mean), dataset(**p))
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+    assert get_likelihood("normal").suited(rows([0.1, 0.9])) is get_likelihood("normal")
 
 
 def test_student_draws_have_the_variance_of_their_tails():
@@ -175,7 +240,7 @@ def test_student_draws_have_the_variance_of_their_tails():
 @pytest.mark.parametrize("name", LIKELIHOODS)
 @pytest.mark.parametrize("mean", [1e-6, 0.001, 0.999, 1 - 1e-6])
 def test_draws_stay_between_0_and_1(name, mean):
-    values = draws(name, mean, 10, {"scatter": 0.1, "tail": 2.0, "run_share": 0.5})
+    values = draws(name, mean, 10, {"scatter": 0.1, "tail": 2.0} | SHARES)
     assert values.min() >= 0
     assert values.max() <= 1
     assert abs(values.mean() - mean) < 0.05
@@ -184,7 +249,7 @@ def test_draws_stay_between_0_and_1(name, mean):
 @pytest.mark.parametrize("name", LIKELIHOODS)
 @pytest.mark.parametrize(("score", "mean"), [(0.0, 1e-9), (1.0, 1 - 1e-9)])
 def test_densities_are_finite_at_the_edges(name, score, mean):
-    value, p = rows([score, score]), dataset(scatter=0.01, tail=5.0, run_share=0.5)
+    value, p = rows([score, score]), dataset(scatter=0.01, tail=5.0, **SHARES)
     density = get_likelihood(name).log_density(value, rows([100, 100]), rows([mean, mean]), p)
     assert np.isfinite(density).all()
 
@@ -223,7 +288,7 @@ def test_each_likelihood_broadcasts_over_posterior_draws():
     p = xr.Dataset(
         {
             name: (tuple(shape), np.full((2, 3), value))
-            for name, value in {"scatter": 0.02, "tail": 5.0, "run_share": 0.5}.items()
+            for name, value in ({"scatter": 0.02, "tail": 5.0} | SHARES).items()
         }
     )
     for likelihood in LIKELIHOODS.values():

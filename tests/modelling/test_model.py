@@ -18,7 +18,6 @@ from bayes_scaling.modelling.link import accuracy
 from bayes_scaling.modelling.model import FLOORS, ScalingModel
 
 MODELS = available_models()
-COMMON = {"level", "floor", "scatter", "tail", "run_share"}
 
 
 def read(name):
@@ -108,7 +107,10 @@ def test_a_file_may_give_only_what_it_changes(tmp_path):
         ("", "no field 'law'"),
         ('law = "power_law"\nlaws = 2', "unknown field laws"),
         ('law = "power_lav"', "no law 'power_lav'; did you mean 'power_law'"),
-        ('law = "power_law"\nfloor = "loose"', "floor 'loose' is not one of free, fixed, filter"),
+        (
+            'law = "power_law"\nfloor = "loose"',
+            "floor 'loose' is not one of auto, free, fixed, filter",
+        ),
         ('law = "power_law"\nlikelihood = "poisson"', "no likelihood 'poisson'"),
         ('law = "power_law', "model file mine.toml"),
         ('law = "power_law"\n[priors]\nexponent = 3', "prior of 'exponent' cannot be read"),
@@ -165,7 +167,7 @@ def test_with_priors_replaces_the_prior_and_its_reason():
 
 
 def test_a_prior_of_no_parameter_is_refused():
-    with pytest.raises(ModelError, match="power_law has no parameter E; it has level, floor"):
+    with pytest.raises(ModelError, match="power_law has no parameter E; it has floor, level"):
         load_model("power_law").with_priors(E=Prior("Exponential", lam=1.0))
 
 
@@ -203,12 +205,46 @@ def test_every_refusal_is_the_packages_own_error():
 # ---- settling ------------------------------------------------------------------------------------
 
 
-def test_auto_is_beta_binomial_where_every_count_is_known(runs):
+def test_auto_is_normal_and_by_training_where_there_are_checkpoints(runs):
     bound = load_model("power_law").on(runs)
-    assert bound.model.likelihood_name == "beta_binomial"
+    assert bound.model.likelihood_name == "normal"
     assert bound.observations.sizes["row"] == 8
-    unknown = as_runs(budgets(8), score=np.linspace(0.3, 0.7, 8), n_items=[np.nan, *[500] * 7])
-    assert load_model("power_law").on(unknown).model.likelihood_name == "normal"
+    table = budgets(8).assign(training=[*"aabbccdd"])
+    checkpoints = as_runs(table, score=np.linspace(0.3, 0.7, 8), n_items=500)
+    bound = load_model("power_law").on(checkpoints)
+    assert bound.model.likelihood_name == "normal_by_training"
+    assert bound.observations["training"].values.tolist() == [*"aabbccdd"]
+
+
+def test_the_share_of_binomial_noise_is_sampled_where_items_are_known(runs):
+    unknown = as_runs(budgets(8), score=np.linspace(0.3, 0.7, 8))
+    partly = as_runs(budgets(8), score=np.linspace(0.3, 0.7, 8), n_items=[np.nan, *[500] * 7])
+    names = [
+        {p.name for p in load_model("power_law").on(r).parameters} for r in (runs, unknown, partly)
+    ]
+    assert names[0] == names[2] == names[1] | {"binomial_share"}
+    assert [v.name for v in load_model("power_law").on(unknown).pymc.free_RVs] == [
+        *("level", "exponent", "scatter")
+    ]
+
+
+@pytest.mark.parametrize(("lowest", "floor"), [(0.299, "free"), (0.301, "fixed"), (0.2, "free")])
+def test_the_floor_is_free_where_a_run_is_near_chance(lowest, floor):
+    near = as_runs(budgets(8), score=np.linspace(lowest, 0.7, 8), n_items=500)
+    assert load_model("power_law").floor == "auto"
+    assert load_model("power_law").on(near).model.floor == floor
+
+
+def test_the_level_lies_above_the_floor(runs):
+    """Else half of the prior curves of a benchmark with many choices lie below chance."""
+    for floor in ("free", "fixed"):
+        drawn = load_model("power_law").with_options(floor=floor).on(runs).prior(500)
+        assert bool((drawn["level"] > drawn.get("floor", 0.25)).all())
+
+
+def test_four_runs_are_enough_for_a_power_law_with_a_free_floor():
+    four = as_runs(budgets(4), score=[0.26, 0.3, 0.4, 0.5], n_items=500)
+    assert len(load_model("power_law").on(four).parameters) == 5
 
 
 def test_beta_binomial_needs_item_counts():
@@ -238,7 +274,7 @@ def test_a_free_floor_is_a_parameter_and_a_fixed_one_is_not(runs):
         {p.name for p in load_model("power_law").with_options(floor=f).on(runs).parameters}
         for f in ("free", "fixed")
     )
-    assert free == {"level", "floor", "exponent", "scatter"}
+    assert free == {"level", "floor", "exponent", "scatter", "binomial_share"}
     assert fixed == free - {"floor"}
 
 
@@ -259,21 +295,21 @@ def test_numbers_do_not_change_the_structure(runs):
 
 
 def test_family_floor_likelihood_and_law_change_the_structure(runs):
-    model = load_model("power_law").on(runs).model
+    model = load_model("power_law").with_options(floor="free").on(runs).model
     others = [
         model.with_priors(exponent=Prior("HalfNormal", sigma=0.3)),
         model.with_options(floor="fixed"),
-        model.with_options(likelihood="normal"),
+        model.with_options(likelihood="student_t"),
         load_model("power_law_ceiling").on(runs).model,
     ]
     assert len({model.structure(), *(other.structure() for other in others)}) == 5
 
 
 def test_every_number_of_a_built_model_is_data_that_can_be_replaced(runs):
-    settled = load_model("power_law_ceiling").on(runs)
+    settled = load_model("power_law_ceiling").with_options(floor="free").on(runs)
     built, numbers = settled.pymc, settled.data()
     assert {data.name for data in built.data_vars} == set(numbers)
-    assert {"E_lam", "exponent_mu", "floor_sigma", "n_correct", "centre_flops"} <= set(numbers)
+    assert {"E_lam", "exponent_mu", "floor_sigma", "n_items", "centre_flops"} <= set(numbers)
     assert [v.name for v in built.free_RVs] == [p.name for p in settled.parameters]
     assert {v.name for v in built.deterministics} == {"A", "alpha", "ceiling"}
 
@@ -282,8 +318,10 @@ def test_every_parameter_has_a_start(runs):
     bound = load_model("power_law").on(runs)
     for name in MODELS:
         model = load_model(name).with_options(likelihood="student_t")
-        starts = replace(bound, model=model).starts()
-        assert list(starts) == [p.name for p in model.parameters]
+        loss = {"loss": bound.observations["score"] + 2}  # read by laws through a loss only
+        with_loss = replace(bound, model=model, observations=bound.observations.assign(loss))
+        starts = with_loss.starts()
+        assert set(starts) == {p.name for p in with_loss.parameters}
         assert all(start is not None for start in starts.values())
 
 
@@ -317,7 +355,8 @@ def test_the_floor_starts_near_a_narrow_prior():
 
 
 def test_counts_of_right_answers_are_whole(runs):
-    counts = load_model("power_law").on(runs).data()["n_correct"]
+    model = load_model("power_law").with_options(likelihood="beta_binomial")
+    counts = model.on(runs).data()["n_correct"]
     np.testing.assert_allclose(counts, np.round(np.linspace(0.3, 0.7, 8) * 500))
 
 
@@ -341,7 +380,7 @@ def test_accuracy_stays_off_0_and_1_where_a_law_crosses_them():
 def test_a_model_says_what_it_is(runs):
     model = load_model("two_stage_logistic")
     assert repr(model) == (
-        "<ScalingModel two_stage_logistic: auto likelihood, free floor, through auto loss>"
+        "<ScalingModel two_stage_logistic: auto likelihood, auto floor, through auto loss>"
     )
     words = str(load_model("power_law")).splitlines()
     assert words[1].strip() == "-log Q' = A C^-alpha"
