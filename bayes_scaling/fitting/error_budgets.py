@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import generator, on_test_set
-from bayes_scaling.laws import TwoStageLaw
 from bayes_scaling.runs import BudgetLike, Budgets
 
 DIRECT_SOURCES = ("parameters", "scatter", "item noise")
@@ -137,52 +136,59 @@ class _Budget:
 def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
     """Return the variance of one future score by source."""
     if not fit.model.two_stage:
-        mean = _curve(fit, fit.posterior, budget, seed)
+        mean = _curve(fit, fit.posterior, budget.inputs, seed)
         noise = _noise(fit, fit.posterior, mean, budget, seed)
         return dict(zip(DIRECT_SOURCES, (float(mean.var()), *noise), strict=True))
-    draws, shifts = _crossed(fit, seed)
+    first_draws, draws, shifts = _crossed(fit, seed)
     nodes, weights = hermegauss(_NODES)
-    at_nodes = _curve(fit, draws, budget, seed, xr.DataArray(nodes, dims="node"))
+    at_nodes = _through(fit, first_draws, draws, budget, seed, xr.DataArray(nodes, dims="node"))
     share = xr.DataArray(weights / weights.sum(), dims="node")
     mean = at_nodes.dot(share, dim="node")
     residual = float(((at_nodes - mean) ** 2).dot(share, dim="node").mean())
     first, second, interaction = _two_way(mean.transpose("draw", "repeat").to_numpy(), shifts)
     rng = generator(b"residual", seed)
     luck = mean.copy(data=rng.standard_normal(mean.shape))
-    noise = _noise(fit, draws, _curve(fit, draws, budget, seed, luck), budget, seed)
+    lucky = _through(fit, first_draws, draws, budget, seed, luck)
+    noise = _noise(fit, draws, lucky, budget, seed)
     parts = (first, residual, second, interaction, *noise)
     return dict(zip(TWO_STAGE_SOURCES, parts, strict=True))
 
 
-def _curve(
-    fit: Fit, draws: xr.Dataset, budget: _Budget, seed: int, residual: xr.DataArray | float = 0.0
+def _curve(fit: Fit, draws: xr.Dataset, inputs: xr.Dataset, seed: int) -> xr.DataArray:
+    return fit.bound.curve(draws, inputs, generator(b"curve", seed)).isel(budget=0, drop=True)
+
+
+def _through(
+    fit: Fit, first: xr.Dataset, second: xr.Dataset, budget: _Budget, seed: int, luck: xr.DataArray
 ) -> xr.DataArray:
-    rng = generator(b"curve", seed)
-    curve = fit.bound.curve(draws, budget.inputs, rng, loss_residual=residual)
-    return curve.isel(budget=0, drop=True)
+    """Return the curve of draws of the second stage, at losses of draws of the first.
+
+    `luck` is the residual of the log loss in units of its scatter.
+    """
+    log_loss = fit.bound.log_loss(first, budget.inputs) + first["loss_scatter"] * luck
+    return _curve(fit, second, budget.inputs.assign(loss=np.exp(log_loss)), seed)
 
 
-def _crossed(fit: Fit, seed: int) -> tuple[xr.Dataset, NDArray[np.int_]]:
-    """Return each draw of the first stage, `draw`, beside several of the second, `repeat`.
+def _crossed(fit: Fit, seed: int) -> tuple[xr.Dataset, xr.Dataset, NDArray[np.int_]]:
+    """Return each draw of the first stage, `draw`, and several of the second beside it, `repeat`.
 
     Both are shuffled, because neighbours in a chain are alike. In repeat r, draw i of the first
-    stage is paired with draw i + shifts[r] of the second; the shifts are returned too.
+    stage is paired with draw i + shifts[r] of the second; the shifts are returned too. Accuracy as
+    a function of the loss is independent of the first stage. The parameter that it is centred on,
+    the loss level, belongs to both, so each set of draws has its own.
     """
-    law = cast(TwoStageLaw, fit.model.law)
-    of_loss = {p.name for p in law.loss_parameters}
     flat = fit.posterior[[p.name for p in fit.bound.parameters]].stack(sample=("chain", "draw"))
     size = flat.sizes["sample"]
     rng = generator(b"shuffle", seed)
     first, second = rng.permutation(size), rng.permutation(size)
     shifts = rng.choice(size, min(_REPEATS, size), replace=False)
     places = (np.arange(size)[:, None] + shifts) % size
-    draws = {
-        name: ("draw", values.to_numpy()[first])
-        if name in of_loss
-        else (("draw", "repeat"), values.to_numpy()[second][places])
-        for name, values in flat.data_vars.items()
-    }
-    return xr.Dataset(draws), shifts
+    values = {name: variable.to_numpy() for name, variable in flat.data_vars.items()}
+    return (
+        xr.Dataset({name: ("draw", value[first]) for name, value in values.items()}),
+        xr.Dataset({n: (("draw", "repeat"), value[second][places]) for n, value in values.items()}),
+        shifts,
+    )
 
 
 def _two_way(mean: NDArray[np.float64], shifts: NDArray[np.int_]) -> tuple[float, ...]:

@@ -223,9 +223,8 @@ def test_the_share_of_binomial_noise_is_sampled_where_items_are_known(runs):
         {p.name for p in load_model("power_law").on(r).parameters} for r in (runs, unknown, partly)
     ]
     assert names[0] == names[2] == names[1] | {"binomial_share"}
-    assert [v.name for v in load_model("power_law").on(unknown).pymc.free_RVs] == [
-        *("level", "exponent", "scatter")
-    ]
+    free = [v.name for v in load_model("power_law").on(unknown).pymc.free_RVs]
+    assert free == [*("level", "exponent", "scatter")]
 
 
 @pytest.mark.parametrize(("lowest", "floor"), [(0.299, "free"), (0.301, "fixed"), (0.2, "free")])
