@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,6 +17,7 @@ from bayes_scaling.cli.tables import plain, plain_records, plain_table
 from bayes_scaling.fitting.error_budgets import error_budget
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.splits import Split
+from bayes_scaling.runs import Budgets
 
 
 def write(folder: Path, fit: Fit, split: Split, table: pd.DataFrame) -> list[Path]:
@@ -25,8 +27,9 @@ def write(folder: Path, fit: Fit, split: Split, table: pd.DataFrame) -> list[Pat
     from bayes_scaling.plots import plot_error_budget, plot_forecast, plot_priors
 
     table.to_csv(folder / "forecast.csv", index=False)
-    asked: dict[str, Any] = {name: table[name].tolist() for name in fit.model.law.columns}
-    sources = error_budget(fit, **asked)
+    asked = [Budgets.of_runs(split.held_out, fit.model.law.columns)] if len(split.held_out) else []
+    asked += [split.budgets] if split.budgets is not None else []
+    sources = xr.concat([error_budget(fit, budgets) for budgets in asked], "budget")
     inputs = [c for c in table.columns if c in sources.coords]
     shares = sources["share"].to_pandas().set_axis(pd.MultiIndex.from_frame(table[inputs]))
     shares.to_csv(folder / "error_budget.csv")
@@ -55,6 +58,7 @@ def to_json(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> d
         "problems": fit.diagnostics.problems(),
         "checks": plain_records(fit.checks()),
         "cautions": fit.cautions(),
+        "test_set": {"new_items": _new_items(split)},
         "model": {
             "law": fit.model.law_name,
             "likelihood": fit.model.likelihood_name,
@@ -92,6 +96,7 @@ def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> None
         "Intervals are of the score of one future run: uncertainty about the curve, scatter of "
         "runs and noise of the test set."
     )
+    console.print(_on_which_items(split))
     console.print(_parameter_table(fit))
     diagnostics = fit.diagnostics
     console.print(
@@ -109,6 +114,24 @@ def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> None
     for note in split.notes:
         console.print(f"Note: {escape(note)}")
     console.print(f"Written: {', '.join(escape(str(file)) for file in files)}")
+
+
+def _new_items(split: Split) -> float | None:
+    """Return the items of a new test set; None if all runs answer the fitted one."""
+    if split.budgets is None or not split.budgets.new_test_set:
+        return None
+    assert split.budgets.n_items is not None
+    return float(split.budgets.n_items[0])
+
+
+def _on_which_items(split: Split) -> str:
+    """Return in a sentence for which test set the forecast is."""
+    items = _new_items(split)
+    if items is None:
+        return "They are for the test set that the fitted runs answered; see --new-items."
+    of = f"a new test set of {items:.0f} items" if items else "a new test set without end"
+    held_out = " Held-out runs answered the fitted one." if len(split.held_out) else ""
+    return f"Those of the budgets of --at are for {of}.{held_out}"
 
 
 def _failed_checks(fit: Fit) -> list[str]:
@@ -155,7 +178,7 @@ def _parameter_table(fit: Fit) -> Table:
     for name in ("mean", "sd", "90% interval"):
         shown.add_column(name, justify="right")
     shown.add_column("meaning", style="dim")
-    meanings = {p.name: p.meaning for p in fit.model.parameters}
+    meanings = {p.name: p.meaning for p in fit.bound.parameters}
     meanings |= {constant.name: constant.meaning for constant in fit.model.law.constants}
     for row in fit.parameters().reset_index(names="name").to_dict("records"):
         interval = f"{row['q05']:.3g} to {row['q95']:.3g}"

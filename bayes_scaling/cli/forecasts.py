@@ -40,13 +40,14 @@ def run_forecast(
     floor: Annotated[
         str | None,
         typer.Option(
-            metavar="free|fixed|filter",
+            metavar="auto|free|fixed|filter",
             help="Score of a run that has learnt nothing. free: a parameter; fixed: the chance "
-            "level; filter: the chance level, without the runs within 5 points of it or below.",
+            "level; filter: the chance level, without the runs within 5 points of it or below; "
+            "auto: free if a run is within 5 points of chance or below, else fixed.",
         ),
     ] = None,
     likelihood: Annotated[
-        str | None, typer.Option(help="beta_binomial, normal, student_t, ...")
+        str | None, typer.Option(help="normal, student_t, beta_binomial, ...")
     ] = None,
     loss: Loss = None,
     fit_below: Annotated[
@@ -59,6 +60,14 @@ def run_forecast(
     at: Annotated[
         list[float] | None,
         typer.Option(help="Budget in FLOPs to forecast besides held-out runs; may be repeated."),
+    ] = None,
+    new_items: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Forecast the budgets of --at for a new test set of this many items, 0 for "
+            "endlessly many. By default they answer the items that the fitted runs answered.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("forecast"),
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -100,6 +109,7 @@ def run_forecast(
             cutoff=cutoff,
             at=at or [],
             tokens_per_param=ratio,
+            new_items=new_items,
         )
         chosen.on(split.fitted)  # fails early, with the model's own message on what is missing
         out.mkdir(parents=True, exist_ok=True)

@@ -405,7 +405,7 @@ def _point_scores(origin: _Origin, job: _Job, loss: str) -> Iterator[pd.DataFram
         except BayesScalingError as error:
             job.skip(name, origin, str(error))
             continue
-        scores = ahead[["run", "flops"]].assign(observed=ahead["score"], median=median)
+        scores = ahead[["run", "training", "flops"]].assign(observed=ahead["score"], median=median)
         scores["crps"] = (scores["median"] - scores["observed"]).abs()
         missing = ["q05", "q25", "q75", "q95", "elpd", "pit"]
         yield _labelled(scores.assign(**dict.fromkeys(missing, np.nan)), origin, name, "point")

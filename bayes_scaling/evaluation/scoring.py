@@ -100,6 +100,7 @@ def score_forecast(forecast: xr.Dataset, keys: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": forecast["run"].to_numpy(),
+            "training": forecast["training"].to_numpy(),
             "flops": forecast["flops"].to_numpy(),
             "observed": observed.to_numpy(),
             **columns,

@@ -19,12 +19,13 @@ MIN_CLUSTERS = 3
 
 @dataclass(frozen=True)
 class Clusters:
-    """The run and the benchmark of each score.
+    """The training and the benchmark of each score.
 
     Attributes
     ----------
     run, benchmark : numpy.ndarray of int
-        Number of the run and of the benchmark of each score, from 0, shape (score,).
+        Number of the training and of the benchmark of each score, from 0, shape (score,). The
+        checkpoints of one training are one cluster.
 
     Examples
     --------
@@ -38,14 +39,16 @@ class Clusters:
 
     @classmethod
     def of(cls, scores: pd.DataFrame) -> Self:
-        """Return the clusters of a table with columns run, mixture and benchmark.
+        """Return the clusters of a table with columns run, mixture, benchmark, and maybe training.
 
-        Runs of one name on two mixtures are two trainings. A benchmark is one test set, whatever
-        its metric and whatever the runs were trained on.
+        Without a training, each run is one of its own. Runs of one name on two mixtures are two
+        trainings. A benchmark is one test set, whatever its metric and whatever the runs were
+        trained on.
         """
+        training = "training" if "training" in scores else "run"
         run, benchmark = (
             scores.groupby(names, sort=False).ngroup().to_numpy()
-            for names in (["mixture", "run"], ["benchmark"])
+            for names in (["mixture", training], ["benchmark"])
         )
         return cls(run, benchmark)
 

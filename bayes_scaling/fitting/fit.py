@@ -255,9 +255,9 @@ class Fit:
         table = runs.table
         budgets = Budgets.of_runs(runs, self.model.law.columns)
         result = forecast_budgets(self.bound, self.posterior, budgets, seed=self.seed)
-        return result.assign_coords(run=("budget", table["run"].to_numpy(str))).assign(
-            observed=("budget", table["score"].to_numpy(float))
-        )
+        names = {name: ("budget", table[name].to_numpy(str)) for name in ("run", "training")}
+        observed = ("budget", table["score"].to_numpy(float))
+        return result.assign_coords(names).assign(observed=observed)
 
     def forecast_table(
         self, held_out: Runs | None = None, budgets: Budgets | None = None

@@ -189,7 +189,7 @@ def summarise(forecast: xr.Dataset, variable: str = "score") -> pd.DataFrame:
         {
             str(name): coord.to_numpy()
             for name, coord in forecast.coords.items()
-            if coord.dims == ("budget",) and name not in ("budget", "n_items")
+            if coord.dims == ("budget",) and name not in ("budget", "n_items", "training")
         }
     )
     for name, q in QUANTILES.items():

@@ -42,6 +42,7 @@ def split_series(
     cutoff: float = inf,
     at: Sequence[float] = (),
     tokens_per_param: float | None = None,
+    new_items: float | None = None,
 ) -> Split:
     """Split a series by budget, and choose the budgets to forecast.
 
@@ -59,6 +60,9 @@ def split_series(
     tokens_per_param : float, optional
         Ratio of the runs to keep, within 10%. A law in parameters and tokens learns from all
         ratios; for it, this is the ratio of the budgets in `at`.
+    new_items : float, optional
+        Items of a new test set that the runs at further budgets answer; by default they answer
+        the fitted one. Held-out runs were scored on the fitted one.
 
     Raises
     ------
@@ -87,7 +91,10 @@ def split_series(
         at = [_NEXT_RUN * fitted.table["flops"].max()]
         notes += (f"no run is held out: this is {_NEXT_RUN:g} times the largest budget fitted",)
     ratio = tokens_per_param if reads_ratio else None
-    return Split(fitted, held_out, _budgets(fitted, law, at, ratio) if at else None, notes)
+    if new_items is not None and not at:
+        raise ModelError("a new test set (--new-items) needs budgets to be forecast on it: --at")
+    budgets = _budgets(fitted, law, at, ratio, new_items) if at else None
+    return Split(fitted, held_out, budgets, notes)
 
 
 def _require_one_k(runs: Runs, law: ScalingLaw) -> None:
@@ -98,7 +105,13 @@ def _require_one_k(runs: Runs, law: ScalingLaw) -> None:
         )
 
 
-def _budgets(fitted: Runs, law: ScalingLaw, at: Sequence[float], ratio: float | None) -> Budgets:
+def _budgets(
+    fitted: Runs,
+    law: ScalingLaw,
+    at: Sequence[float],
+    ratio: float | None,
+    new_items: float | None,
+) -> Budgets:
     """Return budgets in FLOPs with the law's other inputs, at every k of the fitted runs."""
     if "tokens" in law.columns and ratio is None:
         raise ModelError(f"{law.name} reads params and tokens: give --tokens-per-param for --at")
@@ -108,4 +121,4 @@ def _budgets(fitted: Runs, law: ScalingLaw, at: Sequence[float], ratio: float | 
     if "k" in law.columns:
         samples = sorted(fitted.table["k"].dropna().unique())
         asked = {"flops": [c for c in at for _ in samples], "k": samples * len(at)}
-    return Budgets.of(**asked)
+    return Budgets.of(**asked, n_items=new_items)

@@ -63,8 +63,8 @@ def plot_forecast(
     """Plot accuracy against training compute, with the bands of the curve and of the score.
 
     The band of the curve is the uncertainty about the law. The band of the score is for the
-    measured score of one future run: it holds the curve, the scatter of runs, and the noise of
-    the test set.
+    measured score of one future run on the same test set: it holds the curve, the scatter of
+    runs, and the noise of the items that runs do not share.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def _canvas(n_panels: int, ax: Axes | None) -> tuple[Figure, list[Axes], Axes | 
 def _draw(ax: Axes, fit: Fit, bands: _Bands, part: _Panel) -> None:
     """Draw what panels and residual strip share: bands, cut-off and runs."""
     grid = bands.flops
-    _fill(ax, grid, bands.score, _style.SCORE_BANDS, "of the score of one run")
+    _fill(ax, grid, bands.score, _style.SCORE_BANDS, "of the score of one run on the same test set")
     _fill(ax, grid, bands.curve, _style.CURVE_BANDS, "of the curve")
     # Where the law itself is uncertain, its bands cover those of the score; edges show on top.
     ax.plot(grid, bands.score[["q05", "q25", "q75", "q95"]], color=_style.SCORE, lw=0.6)

@@ -77,7 +77,7 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
 
 
 def _default(fit: Fit, single: list[str]) -> list[str]:
-    sampled = [p for p in fit.model.parameters if p.name in single]
+    sampled = [p for p in fit.bound.parameters if p.name in single]
     own = [p.name for p in sampled if p.shown_as not in single]
     return own + [p.shown_as for p in sampled if p.shown_as in single]
 
@@ -126,7 +126,7 @@ def _span(posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> tuple[f
 
 
 def _name(ax: Axes, fit: Fit, name: str) -> None:
-    declared: tuple[Parameter | Constant, ...] = fit.model.parameters
+    declared: tuple[Parameter | Constant, ...] = fit.bound.parameters
     named = {one.name: one for one in (*declared, *fit.model.law.constants)}
     unit = named[name].unit if name in named else ""
     meaning = named[name].meaning if name in named else ""

@@ -70,8 +70,8 @@ def test_shape_and_labels(power_law_fit):
 
 @pytest.mark.slow
 def test_the_curve_is_the_law_at_the_budget(power_law_fit):
-    p = power_law_fit.posterior
-    expected = p["floor"] + (1 - p["floor"]) * np.exp(-p["A"] * 1e23 ** -p["alpha"])
+    p, chance = power_law_fit.posterior, 0.25
+    expected = chance + (1 - chance) * np.exp(-p["A"] * 1e23 ** -p["alpha"])
     found = power_law_fit.forecast(flops=1e23)["curve"].isel(budget=0)
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
@@ -80,7 +80,7 @@ def test_the_curve_is_the_law_at_the_budget(power_law_fit):
 def test_the_curve_of_params_and_tokens_is_the_law_at_them(params_tokens_fit):
     p, N, D = params_tokens_fit.posterior, 3e9, 9e11
     loss = p["A"] * N ** -p["alpha"] + p["B"] * D ** -p["beta"]
-    expected = p["floor"] + (1 - p["floor"]) * np.exp(-loss)
+    expected = 0.25 + 0.75 * np.exp(-loss)
     found = params_tokens_fit.forecast(params=N, tokens=D)["curve"].isel(budget=0)
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
@@ -98,27 +98,48 @@ def test_the_curve_is_less_certain_farther_out(power_law_fit):
 
 
 @pytest.mark.slow
-def test_spread_of_scores_shrinks_with_items_towards_scatter(power_law_fit):
-    items = [50, 500, 5000, 10**7, 0]
-    spreads, C = [], 1e22
-    for n in items:
+def test_a_new_test_set_adds_all_of_its_own_noise_and_the_luck_of_the_fitted_one(power_law_fit):
+    p, fitted, C = power_law_fit.posterior, 2376, 1e22
+    spreads = []
+    for n in (50, 500, 5000, 10**7, 0):
         forecast = power_law_fit.forecast(flops=C, n_items=n).isel(budget=0)
+        assert forecast.attrs["test_set"] == "new"
         spreads.append(float((forecast["score"] - forecast["curve"]).var(ddof=1)))
-    # By the law of total variance: two items of one run have correlation 1 / (size + 1).
-    mean = forecast["curve"]
-    correlation = 1 / (1 + 0.25 / power_law_fit.posterior["scatter"] ** 2)
-    for n, spread in zip(items, spreads, strict=True):
-        share = correlation if n == 0 else (1 + (n - 1) * correlation) / n
-        assert spread == pytest.approx(float((mean * (1 - mean) * share).mean()), rel=0.12)
+        own = 1 / n if n else 0
+        mean, luck = forecast["curve"], (1 - p["binomial_share"]) / fitted
+        variance = mean * (1 - mean) * (own + luck + 4 * p["scatter"] ** 2)
+        assert spreads[-1] == pytest.approx(float(variance.mean()), rel=0.12)
     assert spreads[0] > 3 * spreads[1] > 3 * spreads[2]
     assert spreads[3] == pytest.approx(spreads[4], rel=0.1)
 
 
 @pytest.mark.slow
+def test_on_the_same_test_set_runs_show_a_share_of_the_noise(power_law_fit):
+    p, fitted = power_law_fit.posterior, 2376
+    forecast = power_law_fit.forecast(flops=1e22).isel(budget=0)
+    assert forecast.attrs["test_set"] == "same"
+    mean = forecast["curve"]
+    variance = mean * (1 - mean) * (p["binomial_share"] / fitted + 4 * p["scatter"] ** 2)
+    found = float((forecast["score"] - mean).var(ddof=1))
+    assert found == pytest.approx(float(variance.mean()), rel=0.12)
+    new = power_law_fit.forecast(flops=1e22, n_items=fitted)["score"]
+    assert float(new.var()) > float(forecast["score"].var())
+
+
+@pytest.mark.slow
+def test_samples_of_one_future_run_are_lucky_together(pass_at_k_fit):
+    forecast = pass_at_k_fit.forecast(flops=[1e22, 1e22, 2e22], k=[1, 8, 8])
+    noise = (forecast["score"] - forecast["curve"]).transpose("budget", *DIMS).to_numpy()
+    found = np.corrcoef(noise.reshape(3, -1))
+    share = float(pass_at_k_fit.posterior["run_share"].mean())
+    assert found[0, 1] == pytest.approx(share, abs=0.1)
+    assert abs(found[1, 2]) < 0.1
+
+
+@pytest.mark.slow
 def test_each_budget_may_have_its_own_item_count(power_law_fit):
     forecast = power_law_fit.forecast(flops=[1e22, 1.1e22], n_items=[20, 20_000])
-    counts = forecast["score"].isel(budget=0) * 20
-    np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
+    assert forecast["n_items"].values.tolist() == [20, 20_000]
     spread = forecast["score"].std(DIMS).to_numpy()
     assert spread[0] > 3 * spread[1]
 

@@ -72,8 +72,8 @@ def test_everything_drawn_is_in_the_legend(power_law_fit, held_out):
         "median of the curve",
         "50% of the curve",
         "90% of the curve",
-        "50% of the score of one run",
-        "90% of the score of one run",
+        "50% of the score of one run on the same test set",
+        "90% of the score of one run on the same test set",
         "chance level (0.25)",
         "largest budget fitted",
     ]
@@ -82,7 +82,7 @@ def test_everything_drawn_is_in_the_legend(power_law_fit, held_out):
 def test_bands_are_the_quantiles_of_the_forecast(power_law_fit):
     ax = plot_forecast(power_law_fit, flops=GRID).axes[0]
     forecast = power_law_fit.forecast(flops=GRID)
-    names = {"curve": "of the curve", "score": "of the score of one run"}
+    names = {"curve": "of the curve", "score": "of the score of one run on the same test set"}
     for variable, name in names.items():
         draws = forecast[variable].to_numpy().reshape(-1, len(GRID))
         for share, levels in {"50%": (0.25, 0.75), "90%": (0.05, 0.95)}.items():
