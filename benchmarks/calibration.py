@@ -45,9 +45,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CUTOFF = 6e21  # runs above it are held out everywhere and are not even looked at here
 LADDERS = {"long": 46, "short": 8}
 BEYOND = 10  # the curve is ranked at this many times the largest budget
-# Ranks among 99 draws need no posterior of 4000. A thousand is the least that passes the limits of
-# a converged fit (an ESS of 400) without being sampled again and again.
-SETTINGS = {"draws": 500, "tune": 500, "chains": 2, "cores": 1}
+# Ranks among 99 draws need no posterior of 4000. Two thousand take less time than one thousand: the
+# limits of a converged fit (an ESS of 400) then hardly ever have it sampled again.
+SETTINGS = {"draws": 1000, "tune": 500, "chains": 2, "cores": 1}
 KEPT = 99
 # Prior draws and seeds belong to a block of simulations, so that more simulations can be added.
 BLOCK = 20
@@ -66,14 +66,21 @@ def _series(model: ScalingModel) -> Runs:
     runs = dclm.select(name, metric, tokens_per_param=ratio).below(CUTOFF)
     if not model.two_stage:
         return runs
-    return Runs.from_frame(runs.table.dropna(subset=[choose_loss(runs, model.loss)]))
+    return _as_runs(runs.table.dropna(subset=[choose_loss(runs, model.loss)]))
 
 
 def _spread(runs: Runs, count: int) -> Runs:
     """Return `count` runs, or all if there are fewer, evenly spread in order of budget."""
     names = runs.table.sort_values("flops")["run"].unique()
     places = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
-    return Runs.from_frame(runs.table[runs.table["run"].isin(names[places])])
+    return _as_runs(runs.table[runs.table["run"].isin(names[places])])
+
+
+def _as_runs(table: pd.DataFrame) -> Runs:
+    """Return a table as runs. The prior reaches scores that look odd in one: no warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RunsWarning)
+        return Runs.from_frame(table)
 
 
 def ladder(model: ScalingModel, name: str) -> BoundModel:
@@ -134,7 +141,7 @@ class FitSBC(SBC):
     simuk would draw from PyMC's prior predictive, which knows neither potentials nor losses as
     they are drawn here, and would compile every fit anew. Its loop, seeds, results and resuming
     are used as they are. In place of ranks it keeps PITs, which `az.plot_ecdf_pit` takes: ranks
-    divided by the number of draws, which is smaller where a fit has a small effective sample.
+    over the number of draws, which is smaller where a fit has a small effective sample.
 
     Parameters
     ----------
@@ -242,8 +249,8 @@ def simulate(bound: BoundModel, drawn: xr.Dataset, rng: np.random.Generator) -> 
     rows, simulated = bound.observations, {}
     if bound.model.two_stage:
         mean = bound.log_loss(drawn, rows)
-        log_loss = mean + drawn[LOSS_SCATTER.name] * rng.standard_normal(mean.shape)
-        simulated["loss"] = xr.apply_ufunc(np.exp, log_loss)
+        scatter = drawn[LOSS_SCATTER.name] * mean.copy(data=rng.standard_normal(mean.shape))
+        simulated["loss"] = xr.apply_ufunc(np.exp, mean + scatter)
         rows = rows.assign(simulated)
     curve = bound.curve(drawn, rows, rng)
     simulated["score"] = bound.likelihood.draw(rows["n_items"], curve, drawn, rng)
@@ -255,10 +262,7 @@ def _with_outcomes(bound: BoundModel, outcomes: Mapping[str, Any]) -> Runs:
     columns = {"score": outcomes["score"]}
     if "loss" in outcomes:
         columns[bound.model.loss] = outcomes["loss"]
-    with warnings.catch_warnings():
-        # The prior reaches scores that look odd in a table, such as some far below chance.
-        warnings.simplefilter("ignore", RunsWarning)
-        return Runs.from_frame(bound.runs.table.assign(**columns))
+    return _as_runs(bound.runs.table.assign(**columns))
 
 
 def _element_names(bound: BoundModel) -> list[str]:
@@ -413,12 +417,15 @@ def run_all(cases: Sequence[Case], simulations: int, workers: int, out: Path) ->
             for case in cases
             for block in range(blocks)
         }
-        for job in as_completed(jobs):
-            job.result()
-            left[jobs[job]] -= 1
-            if not left[jobs[job]]:
-                row = summarise(_of_case(read_results(out), jobs[job]))
-                print(row.to_string(index=False), flush=True)
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                left[jobs[job]] -= 1
+                if not left[jobs[job]]:
+                    row = summarise(_of_case(read_results(out), jobs[job]))
+                    print(row.to_string(index=False), flush=True)
+        finally:  # after an error, do not begin the blocks that are left
+            pool.shutdown(cancel_futures=True)
 
 
 # ---- reading the results -------------------------------------------------------------------------
