@@ -58,12 +58,16 @@ RARE = 0.01
 # ---- ladders -------------------------------------------------------------------------------------
 
 
+@cache
+def _embedded() -> Runs:
+    return load_dataset("krajewski2025", mixture="dclm").below(CUTOFF)
+
+
 def _series(model: ScalingModel) -> Runs:
     """Return embedded runs below the cut-off that have all that a model reads."""
-    dclm = load_dataset("krajewski2025", mixture="dclm")
     name, metric = ("humaneval-py", "pass@k") if "k" in model.law.columns else ("arc_easy", "acc")
     ratio = None if {"params", "tokens"} <= set(model.law.columns) else 20
-    runs = dclm.select(name, metric, tokens_per_param=ratio).below(CUTOFF)
+    runs = _embedded().select(name, metric, tokens_per_param=ratio)
     if not model.two_stage:
         return runs
     return _as_runs(runs.table.dropna(subset=[choose_loss(runs, model.loss)]))
