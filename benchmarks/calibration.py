@@ -524,17 +524,20 @@ def draw(results: pd.DataFrame, path: Path) -> None:
         The figure's file.
     """
     pits = {
-        f"{model}\n{name}": [one["curve"] for one in part["pits"] if np.isfinite(one["curve"])]
+        f"{model}, {name}": [one["curve"] for one in part["pits"] if np.isfinite(one["curve"])]
         for (model, name), part in results.groupby(["model", "ladder"])
     }
     # One length for all, which ArviZ needs; more simulations of some cases are not drawn.
     least = min(map(len, pits.values()))
     data = {name: np.array(values[:least])[None] for name, values in pits.items()}
     # "envelope" does not work with current xarray.
+    size = (13, 2.4 * -(-len(data) // 4))
     plot = az.plot_ecdf_pit(
-        az.from_dict({"prior_sbc": data}), method="pot_c", backend="matplotlib",
-        figure_kwargs={"figsize": (12, 2.2 * -(-len(data) // 4))},
-    )  # fmt: skip
+        az.from_dict({"prior_sbc": data}),
+        method="pot_c",
+        backend="matplotlib",
+        figure_kwargs={"figsize": size, "layout": "constrained"},
+    )
     plot.savefig(path, dpi=110)
 
 

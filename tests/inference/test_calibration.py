@@ -8,7 +8,7 @@ from pymc_extras.prior import Prior
 
 from bayes_scaling import load_model
 
-SIMULATIONS, FEW = 40, 20
+SIMULATIONS, FEW = 32, 20
 LEAST_P = 1e-4  # of the smallest p-value over the quantities of one model
 
 
