@@ -13,8 +13,8 @@ LEAST_P = 1e-4  # of the smallest p-value over the quantities of one model
 
 
 @pytest.fixture(autouse=True)
-def small_posteriors(monkeypatch):
-    monkeypatch.setitem(calibration.SETTINGS, "draws", 700)
+def short_warm_up(monkeypatch):
+    # Fewer draws would take longer: more fits would be sampled again.
     monkeypatch.setitem(calibration.SETTINGS, "tune", 300)
 
 
