@@ -257,7 +257,7 @@ def simulate(bound: BoundModel, drawn: xr.Dataset, rng: np.random.Generator) -> 
         simulated["loss"] = xr.apply_ufunc(np.exp, mean + scatter)
         rows = rows.assign(simulated)
     curve = bound.curve(drawn, rows, rng)
-    simulated["score"] = bound.likelihood.draw(rows["n_items"], curve, drawn, rng)
+    simulated["score"] = bound.draw_scores(curve, drawn, rng)
     return xr.Dataset(simulated).transpose("chain", "draw", "row")
 
 

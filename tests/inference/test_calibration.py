@@ -25,12 +25,8 @@ def p_by_quantity(name, simulations, wrong=lambda model: model):
     return calibration.p_values([one.pits for one in results])
 
 
-# At the moment its `centre_loss` is the mean of the simulated losses, so its prior moves with them.
-MOVING = pytest.mark.xfail(strict=True, reason="the prior of level moves with the losses")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["power_law", pytest.param("two_stage_linear", marks=MOVING)])
+@pytest.mark.parametrize("name", ["power_law", "two_stage_linear"])
 def test_a_model_is_calibrated(name):
     p = p_by_quantity(name, SIMULATIONS)
     assert p.min() > LEAST_P, p.to_string()
