@@ -128,9 +128,12 @@ def run_attempt(
         _run_nutpie(bound, mode, settings, wanted, max(1, int(share)), _seed_of(wanted.seed, i))
         for i, (mode, share) in enumerate(zip(starts.values(), shares, strict=True))
     ]
-    points = np.concatenate([points for points, _ in parts])
-    stats = xr.concat([stats for _, stats in parts], "chain")
-    stats = stats.assign_coords(chain=range(stats.sizes["chain"]))
+    chains = max(wanted.chains, len(starts))
+    # Chain i starts at mode i, and round again.
+    order = np.argsort([i + len(starts) * k for i, n in enumerate(shares) for k in range(n or 1)])
+    points = np.concatenate([points for points, _ in parts])[order]
+    stats = xr.concat([stats for _, stats in parts], "chain").isel(chain=order)
+    stats = stats.assign_coords(chain=range(chains))
     posterior = bound.constrain(points)
     made = {
         "modes": list(starts),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -74,17 +75,20 @@ def climb(
         Whether a point that it passes is close enough to a known mode to end there.
     """
 
-    def check(point: NDArray[np.float64]) -> None:
-        if is_known is not None and is_known(point):
-            raise StopIteration
-
     def objective(point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         value, slopes = bound.log_density(point)
         return (-value, -slopes) if np.isfinite(value) else (1e10, slopes)
 
-    options = {"maxiter": _ITERATIONS, "hess_inv0": None if scale is None else scale @ scale.T}
-    found = scipy.optimize.minimize(
-        objective, start, jac=True, method="BFGS", callback=check, options=options
+    def stop_where_known(point: NDArray[np.float64]) -> None:
+        if is_known is not None and is_known(point):
+            raise StopIteration
+
+    options: Any = {"maxiter": _ITERATIONS}
+    if scale is not None:
+        options["hess_inv0"] = scale @ scale.T
+    search: Any = scipy.optimize.minimize  # its stubs do not know `callback` with `jac=True`
+    found = search(
+        objective, start, jac=True, method="BFGS", callback=stop_where_known, options=options
     )
     return np.asarray(found.x)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -36,15 +37,20 @@ class Weights:
         return bool((self.errors <= LARGEST_ERROR).all())
 
 
-def stay_apart(sets: Sequence[Attempt]) -> bool:
+def stay_apart(points: Sequence[NDArray[np.float64]]) -> bool:
     """Return whether the chains that started at each mode have stayed there.
 
     A draw belongs to the mode whose draws' normal distribution has the highest density there.
+
+    Parameters
+    ----------
+    points : sequence of numpy.ndarray
+        Draws (chain, draw, size) of the chains of each mode.
     """
-    normals = _normals(sets)
+    normals = _normals(points)
     if normals is None:
         return False
-    shares = [(_nearest(normals, one.points) != i).mean() for i, one in enumerate(sets)]
+    shares = [(_nearest(normals, one) != i).mean() for i, one in enumerate(points)]
     return bool(max(shares) <= LARGEST_SHARE_OUTSIDE)
 
 
@@ -60,15 +66,13 @@ def weigh(bound: Bound, sets: Sequence[Attempt], seed: int) -> Weights:
     seed : int
         Seed of the proposals.
     """
-    normals = _normals(sets)
+    normals = _normals([one.points for one in sets])
     if normals is None:
         unknown = np.full(len(sets), np.nan)
         return Weights(unknown, unknown)
     rng = np.random.default_rng([seed, 2])
     found = [
-        estimate_log_evidence(
-            bound, one.points, normals[i], lambda at, i=i: _nearest(normals, at) == i, rng
-        )
+        estimate_log_evidence(bound, one.points, normals[i], partial(_is_nearest, normals, i), rng)
         for i, one in enumerate(sets)
     ]
     log_mass, error = np.array(found).T
@@ -125,12 +129,18 @@ def _choose(
     return rng.permutation(np.concatenate(chosen))
 
 
-def _normals(sets: Sequence[Attempt]) -> list[Normal] | None:
+def _normals(points: Sequence[NDArray[np.float64]]) -> list[Normal] | None:
     """Return the normal of each mode's draws; None if some do not move in every direction."""
     try:
-        return [Normal.fit(first_half(one.points)) for one in sets]
+        return [Normal.fit(first_half(one)) for one in points]
     except np.linalg.LinAlgError:
         return None
+
+
+def _is_nearest(
+    normals: Sequence[Normal], number: int, points: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    return np.asarray(_nearest(normals, points) == number)
 
 
 def _nearest(normals: Sequence[Normal], points: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -3,8 +3,9 @@
 The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
-2. Otherwise each mode is sampled by chains of its own. If they stay there, each mode's attempts
-   go on until it passes. If all have passed, the modes are weighed and the draws resampled.
+2. Otherwise, if the chains have stayed where they started, each mode is sampled by chains of its
+   own. If they stay there as well, each mode's attempts go on until it passes. If all have
+   passed, the modes are weighed and the draws resampled.
 3. Otherwise chains are spread over the modes again, by the further attempts in their order. The
    first that passes is kept. If none does, the last is kept, and has not converged.
 """
@@ -20,6 +21,7 @@ import xarray as xr
 from bayes_scaling.inference.attempts import (
     ORDER,
     Attempt,
+    Settings,
     Wanted,
     run_attempt,
     run_in_order,
@@ -32,6 +34,7 @@ from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _UNKNOWN = float("nan")
+_LEAVING = "chains leave the modes they start at"
 _SHOWN = 4  # parameters of each mode in a sentence
 
 Found = tuple[xr.Dataset, xr.Dataset, Diagnostics]
@@ -47,7 +50,7 @@ class _Work:
     tried: list[Attempt] = field(default_factory=list)
     reason: str = ""
 
-    def spread(self, order: Sequence[Any]) -> Attempt:
+    def spread(self, order: Sequence[Settings]) -> Attempt:
         """Return the last attempt with chains at every mode."""
         starts = dict(enumerate(self.modes, start=1))
         self.tried += run_in_order(self.bound, starts, order, self.wanted)
@@ -58,8 +61,8 @@ class _Work:
         starts = [{number: mode} for number, mode in enumerate(self.modes, start=1)]
         sets = [run_attempt(self.bound, start, ORDER[0], self.wanted) for start in starts]
         self.tried += sets
-        if not stay_apart(sets):
-            self.reason = "chains leave the modes they start at"
+        if not stay_apart([one.points for one in sets]):
+            self.reason = _LEAVING
             return None
         for i, start in enumerate(starts):
             if not sets[i].passed:
@@ -68,10 +71,27 @@ class _Work:
             if not sets[i].passed:
                 self.reason = f"chains of mode {i + 1} alone have not converged"
                 return None
-        if not stay_apart(sets):
-            self.reason = "chains leave the modes they start at"
+        if not stay_apart([one.points for one in sets]):
+            self.reason = _LEAVING
             return None
         return sets
+
+    def weigh_each(self, spread: Attempt) -> Found | None:
+        """Return draws of all modes in proportion to their weights; None if they are unknown."""
+        count = len(self.modes)
+        if not stay_apart([spread.points[i::count] for i in range(count)]):
+            self.reason = _LEAVING
+            return None
+        sets = self.sample_each()
+        if sets is None:
+            return None
+        weights = weigh(self.bound, sets, self.wanted.seed)
+        if not weights.are_known:
+            self.reason = "their weights are not known well enough"
+            return None
+        posterior, stats = resample(sets, weights, self.wanted)
+        stats = self.record(sets, weights, "").attach(stats)
+        return posterior, stats, diagnose(posterior, stats)
 
     def record(self, kept: Sequence[Attempt], weights: Weights | None, problem: str) -> Record:
         """Return the record of all attempts."""
@@ -106,15 +126,11 @@ def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Fo
         Whether the draws can be trusted.
     """
     work = _Work(bound, modes, wanted)
-    if (mixed := work.spread(ORDER[:1])).passed:
-        return _finish(work, mixed, "")
-    if sets := work.sample_each():
-        weights = weigh(bound, sets, wanted.seed)
-        if weights.are_known:
-            posterior, stats = resample(sets, weights, wanted)
-            stats = work.record(sets, weights, "").attach(stats)
-            return posterior, stats, diagnose(posterior, stats)
-        work.reason = "their weights are not known well enough"
+    first = work.spread(ORDER[:1])
+    if first.passed:
+        return _finish(work, first, "")
+    if weighed := work.weigh_each(first):
+        return weighed
     last = work.spread(ORDER[1:])
     return _finish(work, last, "" if last.passed else _describe_problem(work))
 
