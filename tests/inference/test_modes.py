@@ -25,13 +25,13 @@ WEIGHTS = (0.3, 0.7)
 class Hills:
     """Two normals of known weights and different scales, beyond each other's reach.
 
-    A wide prior is divided out again: it only says where the search starts.
+    A prior is divided out again: it only says where the search starts.
     """
 
     size: int
     apart: float = 8.0
     weights: tuple[float, float] = WEIGHTS
-    scales: tuple[float, float] = (0.5, 1.0)
+    scales: tuple[float, float] = (0.7, 1.0)
 
     @property
     def centres(self):
@@ -42,13 +42,13 @@ class Hills:
     def pymc(self):
         with pm.Model(coords={"axis": range(self.size)}) as model:
             weights = pm.Data("weights", self.weights)
-            x = pm.Normal("x", 0, 4, dims="axis")
+            x = pm.Normal("x", 0, 2, dims="axis")
             hills = [
                 pt.log(weights[i])
                 + pm.logp(pm.Normal.dist(centre, scale, shape=self.size), x).sum()
                 for i, (centre, scale) in enumerate(zip(self.centres, self.scales, strict=True))
             ]
-            prior = pm.logp(pm.Normal.dist(0, 4, shape=self.size), x).sum()
+            prior = pm.logp(pm.Normal.dist(0, 2, shape=self.size), x).sum()
             pm.Potential("hills", pt.logaddexp(*hills) - prior)
         return model
 
