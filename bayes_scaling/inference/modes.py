@@ -17,7 +17,7 @@ from bayes_scaling.inference.program import Bound
 
 WINDOW = 10.0  # nats of log evidence: a mode further below the best holds 1/20,000 of its mass
 PRIOR_DRAWS = 12
-LEAST_JUMPS, MOST_JUMPS = 8, 24
+LEAST_JUMPS, MOST_JUMPS = 8, 64
 _BARRIER = 2.0  # nats: chains cross lower ones without help
 _PLACES = np.linspace(0, 1, 21)[1:-1]  # where the density is looked at between two points
 _NEAR = 0.5  # standard deviations from a mode, where the search need not go on
@@ -28,7 +28,8 @@ def search_modes(bound: Bound, seed: int) -> list[Laplace]:
     """Return the modes of a posterior that may hold some of its mass.
 
     Local searches start at `bound.start`, at draws from the prior, and at jumps: a known mode
-    plus the difference of two draws from the prior. Jumps go on while they find modes.
+    plus the difference of two draws from the prior. The more optima are found, the more jumps
+    are made.
 
     Parameters
     ----------
@@ -85,16 +86,26 @@ def describe_modes(
 def _jump(
     bound: Bound, modes: list[Laplace], pool: NDArray[np.float64], rng: np.random.Generator
 ) -> list[Laplace]:
-    """Return the modes with those that jumps find, in rounds that end when one finds none."""
-    for _ in range(0, MOST_JUMPS, LEAST_JUMPS):
+    """Return the modes with those that jumps find, in rounds that go on while more are likely."""
+    for jumps in range(LEAST_JUMPS, MOST_JUMPS + 1, LEAST_JUMPS):
         known = _worth_sampling(modes)
         for i in range(LEAST_JUMPS):
             here, there = rng.choice(len(pool), 2, replace=False)
             start = known[i % len(known)].mode + pool[there] - pool[here]
             modes = _join(bound, modes, start)
-        if len(_worth_sampling(modes)) <= len(known):
+        if 1 + len(pool) + jumps >= _enough_starts(len(modes)):
             break
     return modes
+
+
+def _enough_starts(optima: int) -> int:
+    """Return after how many starts no further optimum is likely, given how many were found.
+
+    From w optima in n starts, w (n - 1) / (n - w - 2) is an estimate of how many there are
+    (Boender and Rinnooy Kan 1987, Mathematical Programming 37, 59-80). It has to be below
+    w + 1/4. Optima too low to matter count as well: they tell how rugged the density is.
+    """
+    return 4 * optima**2 + 5 * optima + 2
 
 
 def _worth_sampling(modes: list[Laplace]) -> list[Laplace]:
