@@ -20,7 +20,7 @@ PRIOR_DRAWS = 12
 LEAST_JUMPS, MOST_JUMPS = 8, 64
 _BARRIER = 2.0  # nats: chains cross lower ones without help
 _PLACES = np.linspace(0, 1, 21)[1:-1]  # where the density is looked at between two points
-_NEAR = 0.5  # standard deviations from a mode, where the search need not go on
+_NEAR = 0.5  # standard deviations, and nats, from a mode: the search need not go on from there
 _STEEP = 0.1  # of the gradient in standard deviations: steeper points are not modes
 
 
@@ -103,9 +103,9 @@ def _enough_starts(optima: int) -> int:
 
     From w optima in n starts, w (n - 1) / (n - w - 2) is an estimate of how many there are
     (Boender and Rinnooy Kan 1987, Mathematical Programming 37, 59-80). It has to be below
-    w + 1/4. Optima too low to matter count as well: they tell how rugged the density is.
+    w + 1/2. Optima too low to matter count as well: they tell how rugged the density is.
     """
-    return 4 * optima**2 + 5 * optima + 2
+    return 2 * optima**2 + 3 * optima + 2
 
 
 def _worth_sampling(modes: list[Laplace]) -> list[Laplace]:
@@ -116,10 +116,14 @@ def _worth_sampling(modes: list[Laplace]) -> list[Laplace]:
 def _join(bound: Bound, modes: list[Laplace], start: NDArray[np.float64]) -> list[Laplace]:
     """Return the modes with the one that a search from `start` finds.
 
-    Of points without a barrier between them, the highest stands for all.
+    It takes the place of lower ones that no barrier parts from it.
     """
-    point = climb(bound, start, is_known=lambda at: any(m.distance(at) < _NEAR for m in modes))
-    if any(mode.distance(point) < _NEAR for mode in modes):
+
+    def is_known(at: NDArray[np.float64]) -> bool:
+        return any(_is_at(bound, mode, at) for mode in modes)
+
+    point = climb(bound, start, is_known=is_known)
+    if is_known(point):
         return modes
     new = expand_at(bound, point)
     if np.isfinite(new.log_density) and new.steepness > _STEEP:
@@ -128,10 +132,22 @@ def _join(bound: Bound, modes: list[Laplace], start: NDArray[np.float64]) -> lis
     if not np.isfinite(new.log_density):
         return modes
     same = [mode for mode in modes if not _is_barrier_between(bound, mode, new)]
+    # A low point has no barrier to many modes, which may have one between them: it joins none.
+    if any(mode.log_density >= new.log_density for mode in same):
+        return modes
     if not same and new.steepness > _STEEP:
         return modes
-    highest = max([*same, new], key=lambda mode: mode.log_density)
-    return [*(mode for mode in modes if all(mode is not other for other in same)), highest]
+    return [*(mode for mode in modes if all(mode is not other for other in same)), new]
+
+
+def _is_at(bound: Bound, mode: Laplace, point: NDArray[np.float64]) -> bool:
+    """Return whether a point is next to a mode, in place and in height.
+
+    A flat optimum has wide standard deviations, within which a higher mode may lie.
+    """
+    if mode.distance(point) >= _NEAR:
+        return False
+    return abs(bound.log_density(point)[0] - mode.log_density) < _NEAR
 
 
 def _is_barrier_between(bound: Bound, one: Laplace, other: Laplace) -> bool:
