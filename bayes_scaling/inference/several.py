@@ -3,9 +3,8 @@
 The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
-2. Otherwise, if the chains have stayed where they started, each mode is sampled by chains of its
-   own. If they stay there as well, each mode's attempts go on until it passes. If all have
-   passed, the modes are weighed and the draws resampled.
+2. Otherwise each mode is sampled by chains of its own. If they stay there, each mode's attempts
+   go on until it passes. If all have passed, the modes are weighed and the draws resampled.
 3. Otherwise chains are spread over the modes again, by the further attempts in their order. The
    first that passes is kept. If none does, the last is kept, and has not converged.
 """
@@ -16,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from bayes_scaling.inference.attempts import (
@@ -76,12 +76,8 @@ class _Work:
             return None
         return sets
 
-    def weigh_each(self, spread: Attempt) -> Found | None:
+    def weigh_each(self) -> Found | None:
         """Return draws of all modes in proportion to their weights; None if they are unknown."""
-        count = len(self.modes)
-        if not stay_apart([spread.points[i::count] for i in range(count)]):
-            self.reason = _LEAVING
-            return None
         sets = self.sample_each()
         if sets is None:
             return None
@@ -129,7 +125,7 @@ def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Fo
     first = work.spread(ORDER[:1])
     if first.passed:
         return _finish(work, first, "")
-    if weighed := work.weigh_each(first):
+    if weighed := work.weigh_each():
         return weighed
     last = work.spread(ORDER[1:])
     return _finish(work, last, "" if last.passed else _describe_problem(work))
@@ -154,5 +150,9 @@ def _describe_problem(work: _Work) -> str:
 
 
 def _values_of(entry: dict[str, Any]) -> str:
-    scalars = {k: v for k, v in entry["parameters"].items() if isinstance(v, float)}
-    return ", ".join(f"{name} {value:.3g}" for name, value in list(scalars.items())[:_SHOWN])
+    shown = [
+        f"{name} {value:.3g}"
+        for name, values in entry["parameters"].items()
+        for value in np.ravel(values)
+    ]
+    return ", ".join(shown[:_SHOWN])
