@@ -3,8 +3,8 @@
 The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
-2. Otherwise each mode is sampled by chains of its own. If they stay there, each mode's attempts
-   go on until it passes. If all have passed, the modes are weighed and the draws resampled.
+2. Otherwise each mode is sampled by chains of its own, by the same attempts until one passes. If
+   all modes have passed and chains have stayed, the modes are weighed and the draws resampled.
 3. Otherwise chains are spread over the modes again, by the further attempts in their order. The
    first that passes is kept. If none does, the last is kept, and has not converged.
 """
@@ -23,7 +23,6 @@ from bayes_scaling.inference.attempts import (
     Attempt,
     Settings,
     Wanted,
-    run_attempt,
     run_in_order,
 )
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
@@ -34,7 +33,6 @@ from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _UNKNOWN = float("nan")
-_LEAVING = "chains leave the modes they start at"
 _SHOWN = 4  # parameters of each mode in a sentence
 
 Found = tuple[xr.Dataset, xr.Dataset, Diagnostics]
@@ -58,21 +56,15 @@ class _Work:
 
     def sample_each(self) -> list[Attempt] | None:
         """Return draws of each mode by itself; None if they cannot be had."""
-        starts = [{number: mode} for number, mode in enumerate(self.modes, start=1)]
-        sets = [run_attempt(self.bound, start, ORDER[0], self.wanted) for start in starts]
-        self.tried += sets
-        if not stay_apart([one.points for one in sets]):
-            self.reason = _LEAVING
-            return None
-        for i, start in enumerate(starts):
-            if not sets[i].passed:
-                self.tried += run_in_order(self.bound, start, ORDER[1:], self.wanted)
-                sets[i] = self.tried[-1]
-            if not sets[i].passed:
-                self.reason = f"chains of mode {i + 1} alone have not converged"
+        sets = []
+        for number, mode in enumerate(self.modes, start=1):
+            self.tried += run_in_order(self.bound, {number: mode}, ORDER, self.wanted)
+            sets.append(self.tried[-1])
+            if not sets[-1].passed:
+                self.reason = f"chains of mode {number} alone have not converged"
                 return None
         if not stay_apart([one.points for one in sets]):
-            self.reason = _LEAVING
+            self.reason = "chains leave the modes they start at"
             return None
         return sets
 
