@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import xarray as xr
+
+if TYPE_CHECKING:
+    from bayes_scaling.fitting.fit import Fit
+
+
+def one_line(fit: Fit, failed: str) -> str:
+    """Return what was fitted to what, and what is wrong; see :meth:`Fit.describe`."""
+    seen, problems = fit.observations, fit.diagnostics.problems()
+    left_out = len(fit.runs) - seen.sizes["row"]
+    return (
+        f"{fit.model.law_name} ({fit.model.likelihood_name}, {fit.model.floor} floor) on "
+        f"{seen.attrs['benchmark']} {seen.attrs['metric']}, {seen.attrs['mixture']}: "
+        f"{seen.sizes['row']} scores"
+        + (f" ({left_out} within 5 points of chance left out)" if left_out else "")
+        + ("; NOT CONVERGED: " + "; ".join(problems) if problems else "; converged")
+        + (f"; fails checks of residuals: {failed}" if failed else "")
+    )
 
 
 def parameter_table(posterior: xr.Dataset) -> pd.DataFrame:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayes_scaling._io.netcdf import only_numbers, read_tree, write_tree
 from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.inference.record import Record
 from bayes_scaling.laws import ScalingLaw
 from bayes_scaling.modelling.bound import BoundModel
 from bayes_scaling.modelling.model import ScalingModel
@@ -27,7 +28,7 @@ def write_fit(fit: Fit, path: Path) -> Path:
         {
             "/": xr.Dataset(attrs={"bayes_scaling": version("bayes-scaling")}),
             "posterior": only_numbers(fit.posterior),
-            "sample_stats": only_numbers(fit.sample_stats),
+            "sample_stats": Record.read(fit.sample_stats).attach(only_numbers(fit.sample_stats)),
             "runs": fit.runs.to_xarray(),
             "model": xr.Dataset(attrs=model),
         }

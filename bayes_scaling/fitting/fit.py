@@ -15,10 +15,11 @@ import xarray as xr
 from bayes_scaling.errors import PACKAGE, ConvergenceWarning
 from bayes_scaling.fitting.checks import FitChecks
 from bayes_scaling.fitting.densities import loss_density
-from bayes_scaling.fitting.display import as_html, parameter_table
+from bayes_scaling.fitting.display import as_html, one_line, parameter_table
 from bayes_scaling.fitting.files import read_fit, write_fit
 from bayes_scaling.fitting.forecasts import forecast_budgets, generator, tabulate
 from bayes_scaling.fitting.outcomes import check_table
+from bayes_scaling.fitting.sampling_record import attempt_table, mode_table
 from bayes_scaling.fitting.tree import build_tree
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.samplers import Sampler, sample
@@ -82,6 +83,16 @@ class Fit:
         """Divergences, R-hat and effective sample sizes."""
         return diagnose(self.posterior, self.sample_stats)
 
+    @property
+    def attempts(self) -> pd.DataFrame:
+        """One row an attempt to sample, in order: settings, diagnostics, and whether it is kept."""
+        return attempt_table(self.sample_stats)
+
+    @property
+    def modes(self) -> pd.DataFrame:
+        """One row a mode: weight (NaN where chains mix), its se, log density, parameters there."""
+        return mode_table(self.sample_stats)
+
     @cached_property
     def fitted_curve(self) -> xr.DataArray:
         """Mean accuracy at the fitted runs, dimensions (chain, draw, row).
@@ -113,18 +124,8 @@ class Fit:
         Only checks of residuals are looked at, and only of draws that can be trusted: those of
         priors have to compile them. :meth:`checks` has all.
         """
-        seen = self.observations
         failed = ", ".join(check.check for check in self._checks.quick_failures)
-        problems = self.diagnostics.problems()
-        left_out = len(self.runs) - seen.sizes["row"]
-        return (
-            f"{self.model.law_name} ({self.model.likelihood_name}, {self.model.floor} floor) on "
-            f"{seen.attrs['benchmark']} {seen.attrs['metric']}, {seen.attrs['mixture']}: "
-            f"{seen.sizes['row']} scores"
-            + (f" ({left_out} within 5 points of chance left out)" if left_out else "")
-            + ("; NOT CONVERGED: " + "; ".join(problems) if problems else "; converged")
-            + (f"; fails checks of residuals: {failed}" if failed else "")
-        )
+        return one_line(self, failed)
 
     def summary(self, **kwargs: Any) -> pd.DataFrame:
         """Return ArviZ's summary of every parameter.

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
-import nutpie
 import xarray as xr
 from numpy.typing import NDArray
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
-from bayes_scaling.inference.laplace import Laplace, approximate
-from bayes_scaling.inference.program import POINT, Bound, Program, compile_program, quickly
+from bayes_scaling.inference.attempts import ORDER, Wanted, run_in_order
+from bayes_scaling.inference.diagnostics import Diagnostics
+from bayes_scaling.inference.modes import describe_modes, search_modes
+from bayes_scaling.inference.program import Bound, Program, compile_program, quickly
+from bayes_scaling.inference.record import Record
+from bayes_scaling.inference.several import sample_several
 from bayes_scaling.inference.target import Target
-
-# Statistics of the sampler worth keeping with every fit.
-STATS = ("diverging", "depth", "n_steps", "step_size", "energy", "logp", "mean_tree_accept")
-
-# Attempts at a posterior, in order: whether to sample in coordinates of its mode, share of the
-# warm-up, target acceptance, and how many draws are made for each one kept. Most posteriors need
-# only the first attempt.
-_ATTEMPTS = (
-    (True, 0.5, 0.95, 1),
-    (True, 0.5, 0.99, 1),
-    (True, 1.0, 0.99, 4),
-    (False, 1.0, 0.99, 4),
-)
 
 _programs: dict[Hashable, Program] = {}
 _compiling = threading.Lock()
@@ -84,13 +72,18 @@ def sample_bound(
 ) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
     """Sample a compiled density by NUTS (nutpie).
 
-    Chains start round the mode, in coordinates scaled by the curvature there. A mass matrix with
-    a low-rank part takes up the correlation that is left. Most posteriors are then sampled well
-    after half of `tune` at a target acceptance of 0.95. If the draws fail the checks of
-    :mod:`bayes_scaling.inference.diagnostics`, the posterior is sampled again at 0.99. If these
-    fail too, it is sampled with all of `tune` and four times the draws, and every fourth draw is
-    kept. The last attempt does the same in plain coordinates, because the curvature at the mode
-    may mislead. If every attempt fails, the draws are those whose chains agree best.
+    First its modes are looked for (:mod:`bayes_scaling.inference.modes`). Chains start round
+    them, in coordinates scaled by the curvature there. A mass matrix with a low-rank part takes
+    up the correlation that is left. Which attempts follow is fixed in advance
+    (:mod:`bayes_scaling.inference.attempts`). The first whose draws pass the checks of
+    :mod:`bayes_scaling.inference.diagnostics` is kept, and the last if none does: no attempt is
+    chosen because it looks better than others.
+
+    With one mode, the attempts differ in their settings only: first half of `tune` at a target
+    acceptance of 0.95, then 0.99, then all of `tune` and four times the draws, of which every
+    fourth is kept. The last one does the same in plain coordinates, because the curvature at the
+    mode may mislead. With several modes, see
+    :func:`bayes_scaling.inference.several.sample_several`.
 
     Parameters
     ----------
@@ -102,7 +95,8 @@ def sample_bound(
     Returns
     -------
     posterior, sample_stats : xarray.Dataset
-        Dimensions (chain, draw).
+        Dimensions (chain, draw). The attributes of `sample_stats` have the record of sampling
+        (:mod:`bayes_scaling.inference.record`).
     diagnostics : Diagnostics
         Whether the draws can be trusted.
 
@@ -118,39 +112,13 @@ def sample_bound(
             "the posterior has no density where the chains start: a prior leaves no room there, "
             "or a hyperparameter is out of range (a negative sigma?)"
         )
-    at_mode, plain = approximate(bound), Laplace(bound.start, np.eye(bound.start.size))
-    tried: list[tuple[xr.Dataset, xr.Dataset, Diagnostics]] = []
-    for whitened, share, target_accept, thin in _ATTEMPTS:
-        laplace = at_mode if whitened else plain
-        tree = nutpie.sample(
-            bound.for_nutpie(laplace.mode, laplace.scale),
-            draws=thin * draws,
-            tune=round(share * tune),
-            chains=chains,
-            cores=cores,
-            seed=seed,
-            target_accept=target_accept,
-            adaptation="low_rank",
-            save_warmup=False,
-            progress_bar=progress,
-        )
-        made = tree["sample_stats"].to_dataset()
-        if made.sizes["draw"] < thin * draws or made["logp"].isnull().any():
-            # On Ctrl-C nutpie returns the draws so far, padded: no posterior to keep or trust.
-            raise KeyboardInterrupt
-        points = tree["posterior"][POINT].to_numpy()[:, thin - 1 :: thin]
-        posterior = bound.constrain(laplace.mode + points @ laplace.scale.T)
-        stats = _keep_every(thin, made[[name for name in STATS if name in made]])
-        tried.append((posterior, stats, diagnose(posterior, stats)))
-        if not tried[-1][2].problems():
-            return tried[-1]
-    return min(tried, key=lambda attempt: np.nan_to_num(attempt[2].max_rhat, nan=np.inf))
-
-
-def _keep_every(thin: int, stats: xr.Dataset) -> xr.Dataset:
-    """Return the statistics of every `thin`-th draw, with the divergences in between."""
-    kept = stats.isel(draw=slice(thin - 1, None, thin))
-    diverging: Any = stats["diverging"].coarsen(draw=thin).max().to_numpy()
-    return kept.assign(diverging=(kept["diverging"].dims, diverging)).assign_coords(
-        draw=range(kept.sizes["draw"])
+    wanted = Wanted(draws, tune, chains, cores, seed, progress)
+    modes = search_modes(bound, seed)
+    if len(modes) > 1:
+        return sample_several(bound, modes, wanted)
+    tried = list(run_in_order(bound, {1: modes[0]}, ORDER, wanted))
+    record = Record(
+        attempts=[one.entry(one is tried[-1]) for one in tried],
+        modes=describe_modes(bound, modes, [1.0], [0.0]),
     )
+    return tried[-1].posterior, record.attach(tried[-1].sample_stats), tried[-1].diagnostics

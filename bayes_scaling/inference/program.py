@@ -24,6 +24,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from pytensor.compile.mode import Mode
 from pytensor.graph.replace import clone_replace, vectorize_graph
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor.random.type import RandomType
 
 from bayes_scaling.inference._private_names import as_nutpie_model, rewrite_pregrad
 from bayes_scaling.inference.log_gamma import with_fast_log_gamma
@@ -56,6 +58,7 @@ class Program:
     density: Any
     _data: _Layout
     _unconstrain: Callable[..., Any]
+    _draw_prior: Callable[[np.random.Generator, Any, Any], Any]
     _constrain: Callable[..., Any]
     _reference: Callable[..., Any]
     _dims: Mapping[str, tuple[str, ...]]
@@ -118,6 +121,28 @@ class Bound:
             self._unmapped_places.ctypes.data,
         )
         return (-np.inf, np.zeros(point.size)) if failure else (float(value[0]), slopes)
+
+    def prior_points(self, draws: int, seed: int) -> NDArray[np.float64]:
+        """Return draws from the prior as unconstrained points, which need not be finite.
+
+        Parameters
+        ----------
+        draws : int
+            Number of draws.
+        seed : int
+            Seed; the same seed gives the same draws.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (draws, size); no rows if the model has a prior that cannot be drawn from.
+        """
+        rng = np.random.default_rng([seed, 0])
+        try:
+            made = [self.program._draw_prior(rng, self.values, self.layout) for _ in range(draws)]
+        except NotImplementedError:  # of a flat prior
+            made = []
+        return np.reshape(made, (-1, self.program.size))
 
     def check(self) -> None:
         """Compare the machine code with what PyMC computes at one point, node by node.
@@ -294,6 +319,7 @@ def compile_program(model: pm.Model) -> Program:
             [*starts, values, places],
             pt.concatenate(list(_transformed(model, dict(zip(free, starts, strict=True)), known))),
         ),
+        _prior_drawer(model, known, [values, places]),
         _evaluated(
             [many, values, places],
             vectorize_graph(clone_replace(outside, inside), {point: many}),
@@ -331,6 +357,19 @@ def _transformed(
         transform = model.rvs_to_transforms[rv]
         inputs = clone_replace(list(rv.owner.inputs), {**starts, **known})
         yield (start if transform is None else transform.forward(start, *inputs)).ravel()
+
+
+def _prior_drawer(
+    model: pm.Model, known: Mapping[Any, Any], inputs: list[Any]
+) -> Callable[[np.random.Generator, Any, Any], Any]:
+    """Return a function of a generator and the data that draws an unconstrained prior point."""
+    drawn = pt.concatenate(list(_transformed(model, {rv: rv for rv in model.free_RVs}, {})))
+    shared = [v for v in ancestors([drawn]) if v.owner is None and isinstance(v.type, RandomType)]
+    own = [v.type() for v in shared]
+    graph = clone_replace([drawn], {**known, **dict(zip(shared, own, strict=True))})[0]
+    draw = _evaluated([*own, *inputs], graph)
+    # Generators are inputs, so that threads do not share them and a seed decides the draw.
+    return lambda rng, values, layout: draw(*rng.spawn(len(own)), values, layout)
 
 
 def _evaluated(inputs: list[Any], outputs: Any, mode: Any = "FAST_COMPILE") -> Callable[..., Any]:

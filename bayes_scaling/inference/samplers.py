@@ -13,6 +13,7 @@ import xarray as xr
 
 from bayes_scaling.errors import PACKAGE, ModelError, SamplerWarning
 from bayes_scaling.inference.diagnostics import diagnose
+from bayes_scaling.inference.record import Record, describe_attempt
 from bayes_scaling.inference.target import Samples, Target
 
 Sampler = Literal["fast", "nutpie", "pymc", "numpyro"]
@@ -45,7 +46,7 @@ def sample(
         What to sample.
     sampler : {"fast", "nutpie", "pymc", "numpyro"}
         "fast" compiles machine code once per law, which serves every series. It samples in
-        coordinates of the posterior's mode, and tries again if the first attempt fails. The
+        coordinates of the posterior's modes, and tries again if the first attempt fails. The
         others build and compile the model for each fit: "nutpie" by `nutpie.compile_pymc_model`,
         "pymc" by `pm.sample(nuts_sampler="pymc")`, "numpyro" by
         `pm.sample(nuts_sampler="numpyro")`, which needs the extra `bayes-scaling[numpyro]`. All
@@ -144,7 +145,7 @@ def _sample_nutpie(target: Target, settings: dict[str, Any]) -> Samples:
     )
     if tree["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt  # nutpie answers Ctrl-C with the draws so far
-    return _as_samples(target, tree, "nutpie")
+    return _as_samples(target, tree, "nutpie", settings)
 
 
 def _sample_pymc(target: Target, settings: dict[str, Any]) -> Samples:
@@ -175,17 +176,27 @@ def _by_pymc(target: Target, settings: dict[str, Any], name: str, **more: Any) -
         compute_convergence_checks=False,
         **more,
     )
-    return _as_samples(target, tree, name)
+    return _as_samples(target, tree, name, settings)
 
 
-def _as_samples(target: Target, tree: Any, name: str) -> Samples:
+def _as_samples(target: Target, tree: Any, name: str, settings: dict[str, Any]) -> Samples:
     """Return what every sampler gives: sampled and derived variables, and statistics."""
     model = target.pymc
     names = [v.name for v in (*model.free_RVs, *model.deterministics)]
     posterior = tree["posterior"].to_dataset()[names]
     kept = {str(k): v for k, v in tree["sample_stats"].to_dataset().items() if v.ndim == 2}
     stats = xr.Dataset({k: v for k, v in kept.items() if np.asarray(v).dtype.kind in "biuf"})
-    return Samples(posterior, stats, diagnose(posterior, stats), name)
+    diagnostics = diagnose(posterior, stats)
+    made = {
+        "modes": [],
+        "coordinates": "plain",
+        "tune": settings["tune"],
+        "target_accept": _TARGET_ACCEPT,
+        "draws": settings["draws"],
+    }
+    numbers, problems = diagnostics.to_dict(), diagnostics.problems()
+    record = Record(attempts=[describe_attempt(made, numbers, problems, kept=True)])
+    return Samples(posterior, record.attach(stats), diagnostics, name)
 
 
 _PLAIN: dict[str, Callable[[Target, dict[str, Any]], Samples]] = {

@@ -16,7 +16,10 @@ from bayes_scaling.inference.target import Samples
 pytestmark = pytest.mark.slow
 
 # The modules that are imported anew, so that a missing name is missed.
-_ON_PRIVATE_NAMES = ("_private_names", "log_gamma", "machine_code", "program", "laplace", "fast")
+_ON_PRIVATE_NAMES = (
+    *("_private_names", "log_gamma", "machine_code", "program", "laplace", "modes", "attempts"),
+    *("bridge", "mixture", "several", "fast"),
+)
 
 
 def assert_same_posterior(fit, other, names=("level", "exponent", "scatter")):
@@ -56,6 +59,9 @@ def test_every_sampler_gives_the_same_posterior(sampler, power_law_fit, request)
     assert set(fit.posterior.data_vars) == set(power_law_fit.posterior.data_vars)
     assert fit.diagnostics.max_rhat < 1.01
     assert "diverging" in fit.sample_stats
+    (attempt,) = fit.attempts.to_dict("records")
+    assert (attempt["coordinates"], attempt["tune"], attempt["kept"]) == ("plain", 1000, True)
+    assert len(fit.modes) == 0
     xr_forecast = fit.forecast(flops=1e22)
     assert xr_forecast["score"].sizes["draw"] == 1000
 

@@ -1,0 +1,150 @@
+"""A posterior of several modes: mixed by its chains, or else weighed, or else said to be neither.
+
+The order is fixed in advance:
+
+1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
+2. Otherwise each mode is sampled by chains of its own, by the same attempts until one passes. If
+   all modes have passed and chains have stayed, the modes are weighed and the draws resampled.
+3. Otherwise chains are spread over the modes again, by the further attempts in their order. The
+   first that passes is kept. If none does, the last is kept, and has not converged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_scaling.inference.attempts import (
+    ORDER,
+    Attempt,
+    Settings,
+    Wanted,
+    run_in_order,
+)
+from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
+from bayes_scaling.inference.laplace import Laplace
+from bayes_scaling.inference.mixture import Weights, resample, stay_apart, weigh
+from bayes_scaling.inference.modes import describe_modes
+from bayes_scaling.inference.program import Bound
+from bayes_scaling.inference.record import Record
+
+_UNKNOWN = float("nan")
+_SHOWN = 4  # parameters of each mode in a sentence
+
+Found = tuple[xr.Dataset, xr.Dataset, Diagnostics]
+
+
+@dataclass
+class _Work:
+    """What has been tried so far, and why the modes were not weighed."""
+
+    bound: Bound
+    modes: Sequence[Laplace]
+    wanted: Wanted
+    tried: list[Attempt] = field(default_factory=list)
+    reason: str = ""
+
+    def spread(self, order: Sequence[Settings]) -> Attempt:
+        """Return the last attempt with chains at every mode."""
+        starts = dict(enumerate(self.modes, start=1))
+        self.tried += run_in_order(self.bound, starts, order, self.wanted)
+        return self.tried[-1]
+
+    def sample_each(self) -> list[Attempt] | None:
+        """Return draws of each mode by itself; None if they cannot be had."""
+        sets = []
+        for number, mode in enumerate(self.modes, start=1):
+            self.tried += run_in_order(self.bound, {number: mode}, ORDER, self.wanted)
+            sets.append(self.tried[-1])
+            if not sets[-1].passed:
+                self.reason = f"chains of mode {number} alone have not converged"
+                return None
+        if not stay_apart([one.points for one in sets]):
+            self.reason = "chains leave the modes they start at"
+            return None
+        return sets
+
+    def weigh_each(self) -> Found | None:
+        """Return draws of all modes in proportion to their weights; None if they are unknown."""
+        sets = self.sample_each()
+        if sets is None:
+            return None
+        weights = weigh(self.bound, sets, self.wanted.seed)
+        if not weights.are_known:
+            self.reason = "their weights are not known well enough"
+            return None
+        posterior, stats = resample(sets, weights, self.wanted)
+        stats = self.record(sets, weights, "").attach(stats)
+        return posterior, stats, diagnose(posterior, stats)
+
+    def record(self, kept: Sequence[Attempt], weights: Weights | None, problem: str) -> Record:
+        """Return the record of all attempts."""
+        unknown = [_UNKNOWN] * len(self.modes)
+        shares = unknown if weights is None else weights.shares.tolist()
+        errors = unknown if weights is None else weights.errors.tolist()
+        return Record(
+            [one.entry(any(one is other for other in kept)) for one in self.tried],
+            describe_modes(self.bound, self.modes, shares, errors),
+            problem,
+        )
+
+
+def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Found:
+    """Sample a posterior of several modes; see the top of this file for the order of attempts.
+
+    Parameters
+    ----------
+    bound : Bound
+        The density.
+    modes : sequence of Laplace
+        Its modes, two or more.
+    wanted : Wanted
+        What the caller asks for. With more modes than chains, draws of chains spread over the
+        modes have a chain for each mode.
+
+    Returns
+    -------
+    posterior, sample_stats : xarray.Dataset
+        Dimensions (chain, draw).
+    diagnostics : Diagnostics
+        Whether the draws can be trusted.
+    """
+    work = _Work(bound, modes, wanted)
+    first = work.spread(ORDER[:1])
+    if first.passed:
+        return _finish(work, first, "")
+    if weighed := work.weigh_each():
+        return weighed
+    last = work.spread(ORDER[1:])
+    return _finish(work, last, "" if last.passed else _describe_problem(work))
+
+
+def _finish(work: _Work, kept: Attempt, problem: str) -> Found:
+    stats = work.record([kept], None, problem).attach(kept.sample_stats)
+    return kept.posterior, stats, replace(kept.diagnostics, unweighed=problem)
+
+
+def _describe_problem(work: _Work) -> str:
+    """Return a sentence that names the modes."""
+    entries = describe_modes(work.bound, work.modes, *[[_UNKNOWN] * len(work.modes)] * 2)
+    named = [
+        f"mode {number} (log density {entry['log_density']:.1f}) at {_values_of(entry)}"
+        for number, entry in enumerate(entries, start=1)
+    ]
+    return (
+        f"{len(entries)} modes between which chains do not mix and which could not be weighed, "
+        f"because {work.reason}: {'; '.join(named)}"
+    )
+
+
+def _values_of(entry: dict[str, Any]) -> str:
+    shown = [
+        f"{name} {value:.3g}"
+        for name, values in entry["parameters"].items()
+        for value in np.ravel(values)
+    ]
+    return ", ".join(shown[:_SHOWN])
