@@ -205,6 +205,15 @@ def broken_files(fit, folder):
     yield other
 
 
+def test_a_fit_of_an_older_version_is_refused_by_name(power_law_fit, tmp_path):
+    """Its draws would be read as those of another model, without a sign of trouble."""
+    tree = xr.load_datatree(power_law_fit.save(tmp_path / "fit.nc"))
+    tree.attrs = {"bayes_scaling": "0.6.0"}
+    tree.to_netcdf(tmp_path / "old.nc")
+    with pytest.raises(BayesScalingError, match=r"saved by version 0\.6\.0, .*; fit it again"):
+        Fit.load(tmp_path / "old.nc")
+
+
 def test_what_is_not_a_saved_fit_is_refused(power_law_fit, tmp_path):
     for path in broken_files(power_law_fit, tmp_path):
         with pytest.raises(BayesScalingError, match=f"{path.name} is not a saved fit"):
