@@ -88,8 +88,14 @@ def _as_runs(table: pd.DataFrame) -> Runs:
 
 
 def ladder(model: ScalingModel, name: str) -> BoundModel:
-    """Return a model bound to a ladder, with more runs if it has more parameters than runs."""
+    """Return a model bound to a ladder, with more runs if it has more parameters than runs.
+
+    No run of these series is near chance, so that a floor of "auto" is chance. It is chance on the
+    long ladder, and free on the short one, so that both kinds of model are simulated.
+    """
     runs = _series(model)
+    if name == "short" and model.floor == "auto":
+        model = model.with_options(floor="free")
     parameters = len(model.on(runs).parameters)
     return model.on(_spread(runs, max(LADDERS[name], parameters)))
 

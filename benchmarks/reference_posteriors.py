@@ -1,7 +1,11 @@
-"""Reference posteriors of twelve real series by PyMC's own NUTS, very many draws of each.
+"""Reference posteriors of twelve real series, very many draws of each by another sampler.
 
-Run: uv run python benchmarks/reference_posteriors.py [--only BENCHMARK ...] [--max-draws N]
-    [--min-ess N] [--chunk N] [--cores N] [--folder DIR] [--out CSV]
+Run: uv run python benchmarks/reference_posteriors.py [--only BENCHMARK ...] [--sampler NAME]
+    [--max-draws N] [--min-ess N] [--chunk N] [--cores N] [--folder DIR] [--out CSV]
+`pm.sample` samples the plain `pm.Model`: no code of this package runs, neither its search for
+modes nor its coordinates nor its compiled density. Its NUTS is that of --sampler: "nutpie" by
+default, since "pymc" takes 6 minutes and more for each series; see docs/validation.md.
+
 Chunks of draws go into the folder, so that a run may be stopped and goes on from there. A chunk is
 used only by the model that made it: folders are named by the density where chains start. Writes
 means, standard deviations and quantiles with their Monte Carlo errors into
@@ -94,10 +98,12 @@ def _folder(bound: BoundModel, root: Path) -> Path:
     return root / f"{name}-{density:.9g}"
 
 
-def _sample_chunk(bound: BoundModel, number: int, draws: int, cores: int) -> xr.Dataset:
+def _sample_chunk(
+    bound: BoundModel, number: int, draws: int, cores: int, sampler: str
+) -> xr.Dataset:
     """Return new chains, with a warm-up of their own, and which transitions diverged."""
     tree = bound.sample(
-        nuts_sampler="pymc",
+        nuts_sampler=sampler,
         draws=draws,
         tune=TUNE,
         chains=CHAINS,
@@ -122,7 +128,14 @@ def _read(folder: Path) -> xr.Dataset | None:
 
 
 def reference(
-    bound: BoundModel, root: Path, *, min_ess: float, max_draws: int, chunk: int, cores: int
+    bound: BoundModel,
+    root: Path,
+    *,
+    min_ess: float,
+    max_draws: int,
+    chunk: int,
+    cores: int,
+    sampler: str,
 ) -> pd.DataFrame:
     """Sample until every parameter's bulk ESS is large enough or draws are too many.
 
@@ -140,26 +153,30 @@ def reference(
         Draws of each chain of a chunk.
     cores : int
         Chains that run at one time.
+    sampler : str
+        For the argument `nuts_sampler` of :func:`pymc.sample`.
 
     Returns
     -------
     pandas.DataFrame
         A row for each parameter: see :func:`summarise`, and draws and divergences.
     """
-    folder = _folder(bound, root)
+    folder = _folder(bound, root / sampler)
     folder.mkdir(parents=True, exist_ok=True)
     while True:
         draws = _read(folder)
         made = 0 if draws is None else draws["diverging"].size
         if draws is not None:
             table = summarise(draws.drop_vars("diverging"))
-            table = table.assign(draws=made, divergences=int(draws["diverging"].sum()))
+            table = table.assign(
+                sampler=sampler, draws=made, divergences=int(draws["diverging"].sum())
+            )
             print(f"{folder.name}: {made} draws, ESS {table['ess_bulk'].min():.0f}", flush=True)
             if table["ess_bulk"].min() >= min_ess or made >= max_draws:
                 return table
         number = len(list(folder.glob("*.nc")))
         with replacing(folder / f"{number:04d}.nc") as path:
-            _sample_chunk(bound, number, chunk, cores).to_netcdf(path)
+            _sample_chunk(bound, number, chunk, cores, sampler).to_netcdf(path)
 
 
 def _write(table: pd.DataFrame, bound: BoundModel, out: Path) -> None:
@@ -182,9 +199,10 @@ def _key(bound: BoundModel) -> tuple[str, str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="*", default=[], metavar="BENCHMARK")
+    parser.add_argument("--sampler", default="nutpie", choices=["nutpie", "pymc", "numpyro"])
     parser.add_argument("--max-draws", type=int, default=4_000_000)
     parser.add_argument("--min-ess", type=float, default=100_000)
-    parser.add_argument("--chunk", type=int, default=10_000)
+    parser.add_argument("--chunk", type=int, default=25_000)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "reference")
     parser.add_argument("--out", type=Path, default=REFERENCE)
@@ -195,7 +213,7 @@ def main() -> None:
         bound = load_model(law).on(runs)
         table = reference(
             bound, options.folder, min_ess=options.min_ess, max_draws=options.max_draws,
-            chunk=options.chunk, cores=options.cores,
+            chunk=options.chunk, cores=options.cores, sampler=options.sampler,
         )  # fmt: skip
         _write(table, bound, options.out)
 
