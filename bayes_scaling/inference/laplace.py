@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bayes_scaling.inference.program import Bound
 
 _STEP = 1e-4  # of finite differences of the gradient, on scales of order 1
-_LEAST_CURVATURE = 0.1  # smaller ones are raised to this: priors are of order 1
+_CURVATURES = (0.1, 1e10)  # others are moved here: priors are of order 1, and no mode is so sharp
 _ITERATIONS = 300
 
 
@@ -103,7 +103,7 @@ def expand_at(bound: Bound, point: NDArray[np.float64]) -> Laplace:
     if not np.isfinite(curvature).all():
         return Laplace(point, np.eye(point.size), value, np.inf)
     values, directions = np.linalg.eigh((curvature + curvature.T) / (4 * _STEP))
-    scale = directions / np.sqrt(np.clip(values, _LEAST_CURVATURE, None))
+    scale = directions / np.sqrt(np.clip(values, *_CURVATURES))
     return Laplace(point, scale, value, float(np.linalg.norm(scale.T @ slopes)))
 
 

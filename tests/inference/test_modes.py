@@ -120,7 +120,7 @@ def test_the_seed_decides_what_is_found(arc):
 
 @pytest.mark.slow
 def test_starts_are_draws_of_the_prior(arc):
-    model = load_model("power_law_ceiling").on(arc)
+    model = load_model("power_law_ceiling").with_options(floor="free").on(arc)
     bound = fast.prepare(model)
     points = bound.prior_points(400, 3)
     np.testing.assert_array_equal(points[:2], bound.prior_points(2, 3))

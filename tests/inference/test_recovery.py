@@ -139,13 +139,14 @@ SBC_RUNS, SBC_ITEMS, SBC_TARGET = 8, 200, 3.0
 
 def draw_prior(law, rng):
     """Draw parameters as models/<law>.toml and common.toml state, with NumPy and SciPy alone."""
-    level = rng.uniform()
-    low, high = (scipy.stats.norm.cdf(v, FLOOR, 0.03) for v in (0, level))
+    low, high = (scipy.stats.norm.cdf(v, FLOOR, 0.03) for v in (0, 1))
+    floor = scipy.stats.norm.ppf(rng.uniform(low, high), FLOOR, 0.03)
     truth = {
-        "level": level,
-        "floor": scipy.stats.norm.ppf(rng.uniform(low, high), FLOOR, 0.03),
+        "floor": floor,
+        "level": rng.uniform(floor, 1),
         "exponent": np.exp(rng.normal(-1.9, 0.7)),
         "scatter": np.exp(rng.normal(-4.6, 1.0)),
+        "binomial_share": rng.beta(2, 2),
     }
     if law == "power_law_ceiling":
         most = scipy.stats.expon.cdf(whole(truth), scale=0.1)
@@ -167,12 +168,15 @@ def accuracy_at(p, x):
 def ranks_of_truth(law, replications, rng):
     """Return the rank of each true value among 99 thinned draws of its posterior."""
     table = budgets(SBC_RUNS)
-    bound = load_model(law).on(as_runs(table, score=0.5, n_items=SBC_ITEMS))
+    model = load_model(law).with_options(floor="free")
+    bound = model.on(as_runs(table, score=0.5, n_items=SBC_ITEMS))
     x, ranks = centred(table), []
     for seed in range(replications):
         truth = draw_prior(law, rng)
         accuracy = np.clip(accuracy_at(truth, x), 1e-9, 1 - 1e-9)
-        score = count_correct(accuracy, SBC_ITEMS, truth["scatter"], rng) / SBC_ITEMS
+        noise = truth["binomial_share"] / SBC_ITEMS + 4 * truth["scatter"] ** 2
+        sd = np.sqrt((accuracy * (1 - accuracy) + 1e-3) * noise + 5e-4**2)
+        score = rng.normal(accuracy, sd).clip(0, 1)
         seen = bound.observations.assign(score=("row", score))
         one = replace(bound, observations=seen)
         draws = sample(one, draws=495, tune=400, chains=2, seed=seed).posterior
@@ -257,7 +261,7 @@ def test_two_parameters_agree_with_a_dense_grid():
     """Few runs of few items, so that the posterior is skewed and far from its normal limit."""
     table, counts, n_items, scatter = budgets(5, high=1e20), [29, 31, 36, 41, 60], 100, 0.03
     runs = as_runs(table, n_correct=counts, n_items=n_items)
-    model = load_model("power_law").with_options(floor="fixed")
+    model = load_model("power_law").with_options(floor="fixed", likelihood="beta_binomial")
     model = model.with_priors(scatter=Prior("LogNormal", mu=float(np.log(scatter)), sigma=1e-3))
     posterior = fit_runs(runs, model, draws=4000).posterior
     levels, exponents, mass = grid_posterior(np.log(table["flops"]), counts, n_items, scatter)

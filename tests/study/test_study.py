@@ -362,7 +362,7 @@ def test_a_dead_worker_is_an_error_that_says_how_to_go_on(fake, runs, tmp_path):
     with pytest.raises(BayesScalingError, match=r"worker process ended.* of 16 .*--resume"):
         study(runs, tmp_path).run(2, Broken(), progress=False)
     before = contents(tmp_path)
-    assert len(before) == 8
+    assert 0 < len(before) < 16
     assert (Study.resume(tmp_path).run(progress=False)["status"] == "done").all()
     assert before.items() <= contents(tmp_path).items()
 
