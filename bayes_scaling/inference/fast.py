@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -81,8 +82,8 @@ def sample_bound(
 
     With one mode, the attempts differ in their settings only: first half of `tune` at a target
     acceptance of 0.95, then 0.99, then all of `tune` and four times the draws, of which every
-    fourth is kept. The last one does the same in plain coordinates, because the curvature at the
-    mode may mislead. With several modes, see
+    fourth is kept. The last one does the same in plain coordinates and from the usual start,
+    because the mode and the curvature there may mislead. With several modes, see
     :func:`bayes_scaling.inference.several.sample_several`.
 
     Parameters
@@ -116,7 +117,11 @@ def sample_bound(
     modes = search_modes(bound, seed)
     if len(modes) > 1:
         return sample_several(bound, modes, wanted)
-    tried = list(run_in_order(bound, {1: modes[0]}, ORDER, wanted))
+    tried = list(run_in_order(bound, {1: modes[0]}, ORDER[:-1], wanted))
+    if not tried[-1].passed:
+        # A density without bound, as of a vector whose scale is sampled, has its mode far from
+        # its mass: the last attempt starts where the model says.
+        tried += run_in_order(bound, {1: replace(modes[0], mode=bound.start)}, ORDER[-1:], wanted)
     record = Record(
         attempts=[one.entry(one is tried[-1]) for one in tried],
         modes=describe_modes(bound, modes, [1.0], [0.0]),

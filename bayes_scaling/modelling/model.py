@@ -163,13 +163,16 @@ class ScalingModel:
     def with_priors(self, **priors: Prior) -> Self:
         """Return the model with some priors replaced.
 
+        A prior of the floor makes a floor of "auto" free; otherwise it might not be used.
+
         Raises
         ------
         ModelError
             If a name is not one of the model's parameters, or a prior cannot be honoured.
         """
         reasons = {k: v for k, v in self.reasons.items() if k not in priors}
-        return replace(self, priors={**self.priors, **priors}, reasons=reasons)
+        floor = "free" if "floor" in priors and self.floor == AUTO else self.floor
+        return replace(self, priors={**self.priors, **priors}, floor=floor, reasons=reasons)
 
     def with_options(
         self,

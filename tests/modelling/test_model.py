@@ -166,6 +166,14 @@ def test_with_priors_replaces_the_prior_and_its_reason():
     assert changed.priors["level"] == model.priors["level"]
 
 
+def test_a_prior_of_the_floor_frees_it():
+    """Else it would be ignored without a word where no run is near chance."""
+    model = load_model("power_law").with_priors(floor=Prior("Normal", sigma=0.01))
+    assert model.floor == "free"
+    fixed = load_model("power_law").with_options(floor="fixed")
+    assert fixed.with_priors(floor=Prior("Normal", sigma=0.01)).floor == "fixed"
+
+
 def test_a_prior_of_no_parameter_is_refused():
     with pytest.raises(ModelError, match="power_law has no parameter E; it has floor, level"):
         load_model("power_law").with_priors(E=Prior("Exponential", lam=1.0))
@@ -224,7 +232,7 @@ def test_the_share_of_binomial_noise_is_sampled_where_items_are_known(runs):
     ]
     assert names[0] == names[2] == names[1] | {"binomial_share"}
     free = [v.name for v in load_model("power_law").on(unknown).pymc.free_RVs]
-    assert free == [*("level", "exponent", "scatter")]
+    assert free == ["floor", "level", "exponent", "scatter"]
 
 
 @pytest.mark.parametrize(("lowest", "floor"), [(0.299, "free"), (0.301, "fixed"), (0.2, "free")])

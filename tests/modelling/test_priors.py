@@ -58,13 +58,13 @@ def prior_draws(model, runs, draws=4000):
 @pytest.mark.slow
 def test_prior_draws_of_a_law_with_ceiling(arc_easy):
     drawn, expected = (
-        prior_draws(load_model("power_law_ceiling"), arc_easy),
+        prior_draws(load_model("power_law_ceiling").with_options(floor="free"), arc_easy),
         stated("power_law_ceiling"),
     )
     level, floor, E = drawn["level"], drawn["floor"], drawn["E"]
     whole = np.log((1 - floor) / (level - floor))  # -log Q' at the centroid bounds E
-    assert_uniform(place(expected["level"](), level))
-    assert_uniform(place(expected["floor"](mu=0.25), floor, 0, level))
+    assert_uniform(place(expected["level"](), level, floor, 1))
+    assert_uniform(place(expected["floor"](mu=0.25), floor, 0, 1))
     assert_uniform(place(expected["E"](), E, 0, whole))
     for name in ("exponent", "scatter"):
         assert_uniform(place(expected[name](), drawn[name]))
@@ -245,7 +245,7 @@ def test_a_posterior_under_it_is_sampled_and_saved_as_it_was_sampled(which, arc_
     assert loaded.model == fit.model
     assert loaded.model.priors["exponent"] == HONOURED[which][0]
     # 46 runs say more than any of these priors.
-    assert float(fit.posterior["exponent"].mean()) == pytest.approx(0.197, abs=0.01)
+    assert float(fit.posterior["exponent"].mean()) == pytest.approx(0.168, abs=0.01)
     if which == "a prior on a prior":
         assert "exponent_mu" in fit.posterior
         # The hyperparameter is updated towards the log of the exponent, by as much as it should.
@@ -259,7 +259,7 @@ def test_a_prior_on_the_prior_of_a_bounded_or_a_scaled_parameter(arc_easy):
     """Ceilings are truncated, and bends measured in widths, whatever their priors are made from."""
     wide = Prior("Exponential", lam=Prior("Gamma", alpha=4.0, beta=0.4))
     drawn = prior_draws(made_from(wide, "E", "power_law_ceiling"), arc_easy)
-    whole = np.log((1 - drawn["floor"]) / (drawn["level"] - drawn["floor"]))
+    whole = np.log(0.75 / (drawn["level"] - 0.25))
     assert (drawn["E"] < whole).all()
     lam = scipy.stats.expon(scale=1 / drawn["E_lam"])
     assert_uniform(lam.cdf(drawn["E"]) / lam.cdf(whole))
@@ -300,9 +300,9 @@ def test_a_transform_registered_again_is_another_function(arc_easy):
 @pytest.mark.slow
 def test_chains_start_where_a_narrow_prior_has_density(arc_easy):
     """The law would start at an exponent of 0.15, where this prior has none."""
-    fit = fit_runs(arc_easy, made_from(Prior("Uniform", lower=0.18, upper=0.3)), draws=300)
-    assert float(fit.posterior["exponent"].min()) > 0.18
-    assert float(fit.posterior["exponent"].std()) > 0.003
+    fit = fit_runs(arc_easy, made_from(Prior("Uniform", lower=0.16, upper=0.3)), draws=300)
+    assert float(fit.posterior["exponent"].min()) > 0.16
+    assert float(fit.posterior["exponent"].std()) > 0.002
 
 
 @pytest.mark.slow
@@ -357,9 +357,10 @@ def test_a_floor_prior_may_say_where_it_is_centred(arc_easy):
 
 @pytest.mark.slow
 def test_another_family_of_prior_is_another_program(arc_easy, power_law_fit):
-    settled = load_model("power_law").on(arc_easy).model
+    bound = load_model("power_law").on(arc_easy)
+    settled = bound.model
     half_normal = settled.with_priors(exponent=Prior("HalfNormal", sigma=0.3))
-    assert settled.structure() in fast._programs
+    assert bound.structure() in fast._programs
     assert half_normal.structure() != settled.structure()
     assert settled.with_priors(exponent=TIGHT).structure() == settled.structure()
 
