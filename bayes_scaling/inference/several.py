@@ -3,10 +3,11 @@
 The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
-2. Otherwise each mode is sampled by chains of its own, by the same attempts until one passes. If
-   all modes have passed and chains have stayed, the modes are weighed and the draws resampled.
-3. Otherwise chains are spread over the modes again, by the further attempts in their order. The
-   first that passes is kept. If none does, the last is kept, and has not converged.
+2. Otherwise each mode is sampled by chains of its own, in three attempts at most. If all modes have
+   passed and chains have stayed, the modes are weighed and the draws resampled.
+3. Otherwise chains cross now and then. They are spread over the modes again and run four times as
+   long, then sixteen times. The first attempt that passes is kept. If none does, the last is
+   kept, and has not converged.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from bayes_scaling.inference.modes import describe_modes
 from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
+_ALONE = ORDER[:3]  # for the chains of one mode
+_CROSSING = (Settings(True, 1.0, 0.99, 4), Settings(True, 1.0, 0.99, 16))
 _UNKNOWN = float("nan")
 _SHOWN = 4  # parameters of each mode in a sentence
 
@@ -58,7 +61,7 @@ class _Work:
         """Return draws of each mode by itself; None if they cannot be had."""
         sets = []
         for number, mode in enumerate(self.modes, start=1):
-            self.tried += run_in_order(self.bound, {number: mode}, ORDER, self.wanted)
+            self.tried += run_in_order(self.bound, {number: mode}, _ALONE, self.wanted)
             sets.append(self.tried[-1])
             if not sets[-1].passed:
                 self.reason = f"chains of mode {number} alone have not converged"
@@ -119,7 +122,7 @@ def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Fo
         return _finish(work, first, "")
     if weighed := work.weigh_each():
         return weighed
-    last = work.spread(ORDER[1:])
+    last = work.spread(_CROSSING)
     return _finish(work, last, "" if last.passed else _describe_problem(work))
 
 

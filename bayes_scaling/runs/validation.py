@@ -182,11 +182,12 @@ def _read_labels(draft: Draft, frame: pd.DataFrame) -> None:
         draft.columns[column] = texts
         if column == "mixture":
             texts[texts == ""] = UNSPECIFIED
-        if column == "training":
-            texts[texts == ""] = draft.labels("run")[texts == ""]
         odd = np.array([not text.isprintable() for text in texts], bool)
-        draft.error(column, texts == "", "is empty; every row needs it")
         draft.error(column, odd, "{!r} holds characters that cannot be printed", texts)
+        if column == "training":  # a run that names none is a training of its own
+            texts[texts == ""] = draft.labels("run")[texts == ""]
+        else:
+            draft.error(column, texts == "", "is empty; every row needs it")
 
 
 def _texts(values: pd.Series) -> NDArray[Any]:

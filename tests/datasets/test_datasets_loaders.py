@@ -566,7 +566,7 @@ def long_table(mixture):
 
 
 def without_names(runs):
-    table = runs.table.drop(columns="run")
+    table = runs.table.drop(columns=["run", "training"])
     return table.sort_values([*table.columns], ignore_index=True)
 
 

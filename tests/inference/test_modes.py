@@ -289,7 +289,7 @@ def test_one_mode_and_one_attempt_are_told_too(power_law_fit):
 def test_modes_that_cannot_be_weighed_are_named(monkeypatch):
     """Also after the fit has been loaded: the sentence travels with the draws."""
     monkeypatch.setattr(mixture, "LARGEST_ERROR", 0.0)
-    monkeypatch.setattr(several, "ORDER", attempts.ORDER[:2])
+    monkeypatch.setattr(several, "_CROSSING", attempts.ORDER[1:2])
     samples = sample(Hills(2), draws=500, tune=300)
     (sentence,) = [p for p in samples.diagnostics.problems() if "modes" in p]
     assert sentence.startswith("2 modes between which chains do not mix")

@@ -13,9 +13,10 @@ from bayes_scaling.datasets import load_dataset
 from bayes_scaling.errors import RunsError
 from bayes_scaling.runs import Runs, SeriesKey
 
-TEXTS = ["run", "mixture", "benchmark", "metric"]
+TEXTS = ["run", "training", "mixture", "benchmark", "metric"]
 COLUMNS = [
-    *("run", "mixture", "params", "tokens", "flops", "tokens_per_param", "benchmark", "metric"),
+    *("run", "training", "mixture", "params", "tokens", "flops", "tokens_per_param"),
+    *("benchmark", "metric"),
     *("k", "score", "n_items", "chance", "task_loss"),
 ]
 
@@ -34,6 +35,23 @@ def test_columns_and_types(runs):
     assert list(runs.table.columns) == COLUMNS
     assert (runs.table.drop(columns=TEXTS).dtypes == np.float64).all()
     assert all(isinstance(value, str) for value in runs.table[TEXTS].to_numpy().ravel())
+
+
+def test_a_run_is_a_training_of_its_own_unless_it_names_one():
+    table = ladder(run=list("abcd"))
+    runs = Runs.from_frame(table)
+    assert runs.table["training"].tolist() == runs.table["run"].tolist()
+    assert not runs.has_checkpoints()
+    named = Runs.from_frame(table.assign(training=["one", "one", "", "two"]))
+    assert sorted(named.table["training"]) == ["c", "one", "one", "two"]
+    assert named.has_checkpoints()
+
+
+def test_a_run_of_two_trainings_is_refused():
+    table = ladder(run=list("abcd")).assign(training=["one", "two", "three", "four"])
+    both = pd.concat([table, table.assign(benchmark="other", training="five")])
+    with pytest.raises(RunsError, match=r"column 'training': run a belongs to one and five"):
+        Runs.from_frame(both.reset_index(drop=True))
 
 
 def test_flops_and_ratio_are_computed_where_absent(runs):
