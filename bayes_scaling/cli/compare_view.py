@@ -93,7 +93,7 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
     if published:
         console.print(
             "Published: the same laws on this split in Krajewski et al. 2025 (arXiv:2512.08894), "
-            "most likely as means over seven of these benchmarks (docs/published.md)."
+            "perhaps as means over seven of these benchmarks (docs/published.md)."
         )
     console.print(_difference_table(result.differences()))
     cells = result.by_benchmark()

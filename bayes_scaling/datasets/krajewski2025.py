@@ -40,8 +40,8 @@ PUBLISHED_CUTOFF = 6e21
 PUBLISHED_RATIO = 20.0
 
 # Mean errors as the paper gives them: fits of C <= 6e21 FLOPs at 20 tokens a parameter, forecasts
-# of the larger DCLM runs. They are not means over all twelve (docs/published.md). Keys are our
-# names of the same point fits.
+# of the larger DCLM runs. They are probably not means over all twelve (docs/published.md). Keys
+# are our names of the same point fits.
 PUBLISHED_ERRORS = {
     "least_squares_direct": {"mre": 0.0196, "mae": 0.015},
     "least_squares_broken": {"mre": 0.0271, "mae": 0.020},

@@ -1,7 +1,8 @@
 """Point fits as published, so that Bayesian and least-squares forecasts stand in one table.
 
-Where the paper leaves a choice open, the one that forecasts better on runs below 6e21 FLOPs is
-taken (docs/published.md), so that our laws are compared with the published fits at their best.
+Where the paper leaves a choice open, the one that forecasts better is taken, so that our laws are
+compared with the published fits at their best. Runs below 6e21 FLOPs and the eight spent ones
+above agree on it; docs/published.md says which were looked at first.
 """
 
 from __future__ import annotations

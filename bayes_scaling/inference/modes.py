@@ -103,9 +103,9 @@ def _enough_starts(optima: int) -> int:
 
     From w optima in n starts, w (n - 1) / (n - w - 2) is an estimate of how many there are
     (Boender and Rinnooy Kan 1987, Mathematical Programming 37, 59-80). It has to be below
-    w + 1/2. Optima too low to matter count as well: they tell how rugged the density is.
+    w + 1/8. Optima too low to matter count as well: they tell how rugged the density is.
     """
-    return 2 * optima**2 + 3 * optima + 2
+    return 8 * optima**2 + 9 * optima + 2
 
 
 def _worth_sampling(modes: list[Laplace]) -> list[Laplace]:
