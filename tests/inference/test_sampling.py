@@ -242,7 +242,6 @@ def test_later_attempts_keep_every_fourth_draw_and_every_divergence(arc_easy, mo
         )
 
     monkeypatch.setattr(attempts.nutpie, "sample", made_up)
-    monkeypatch.setattr(fast, "ORDER", attempts.ORDER[-1:])
     samples = sample(load_model("power_law").on(arc_easy), draws=5, chains=2, tune=10)
     posterior, stats, found = samples.posterior, samples.sample_stats, samples.diagnostics
     assert calls[-1] == 20
