@@ -27,10 +27,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_stats.base import array_stats
+from pages import as_markdown, replace_between
 from pymc_extras.prior import Prior
 from simuk import SBC
 
 from bayes_scaling import Budgets, Runs, load_dataset, load_model
+from bayes_scaling.datasets.krajewski2025 import PUBLISHED_CUTOFF
 from bayes_scaling.errors import BayesScalingError, RunsWarning
 from bayes_scaling.inference.samplers import sample
 from bayes_scaling.inference.target import Samples
@@ -42,7 +44,6 @@ from bayes_scaling.modelling.model import ScalingModel
 from bayes_scaling.modelling.observations import choose_loss
 
 ROOT = Path(__file__).resolve().parent.parent
-CUTOFF = 6e21  # runs above it are held out everywhere and are not even looked at here
 LADDERS = {"long": 46, "short": 8}
 BEYOND = 10  # the curve is ranked at this many times the largest budget
 # Ranks among 99 draws need no posterior of 4000. Two thousand take less time than one thousand: the
@@ -60,7 +61,7 @@ RARE = 0.01
 
 @cache
 def _embedded() -> Runs:
-    return load_dataset("krajewski2025", mixture="dclm").below(CUTOFF)
+    return load_dataset("krajewski2025", mixture="dclm").below(PUBLISHED_CUTOFF)
 
 
 def _series(model: ScalingModel) -> Runs:
@@ -490,19 +491,6 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
 # ---- docs ----------------------------------------------------------------------------------------
 
 
-def _as_markdown(table: pd.DataFrame) -> str:
-    rows = [table.columns, ["---"] * table.shape[1], *table.astype(str).to_numpy()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _between(text: str, marker: str, new: str) -> str:
-    """Return a page with the text between two markers replaced."""
-    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}\n\n{new}\n\n{end}{after}"
-
-
 def write_docs(results: pd.DataFrame) -> None:
     """Write the tables into docs/validation.md and the figure into docs/img/calibration.png."""
     page = ROOT / "docs" / "validation.md"
@@ -511,11 +499,11 @@ def write_docs(results: pd.DataFrame) -> None:
     true, wrong = table[table["wrong"] == ""], table[table["wrong"] != ""]
     if len(true):
         figure = "![PITs of the curve](img/calibration.png)"
-        cells = _as_markdown(true.drop(columns="wrong"))
-        text = _between(text, "calibration", f"{cells}\n\n{figure}")
+        cells = as_markdown(true.drop(columns="wrong"))
+        text = replace_between(text, "calibration", f"{cells}\n\n{figure}")
         draw(results[results["wrong"] == ""], page.parent / "img" / "calibration.png")
     if len(wrong):
-        text = _between(text, "wrong models", _as_markdown(wrong))
+        text = replace_between(text, "wrong models", as_markdown(wrong))
     page.write_text(text, encoding="utf-8")
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from pages import as_markdown, replace_between
 
 from bayes_scaling import Runs, fit_runs
 from bayes_scaling.datasets.krajewski2025 import PUBLISHED_CUTOFF, standard_runs
 
 DOCS = Path(__file__).parents[1] / "docs" / "noise.md"
-START, END = "<!-- item noise: start -->\n", "<!-- item noise: end -->\n"
 
 
 def series() -> Iterator[tuple[str, Runs]]:
@@ -60,15 +60,8 @@ def main() -> None:
     text = as_markdown(pd.DataFrame([describe(name, runs) for name, runs in series()]))
     print(text)
     if arguments.write_docs:
-        before, rest = DOCS.read_text(encoding="utf-8").split(START)
-        after = rest.split(END)[1]
-        DOCS.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """Return a table of texts as Markdown."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+        page = DOCS.read_text(encoding="utf-8")
+        DOCS.write_text(replace_between(page, "item noise", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -76,12 +76,12 @@ class BoundModel:
         """The law."""
         return self.model.law
 
-    @property
+    @cached_property
     def likelihood(self) -> Likelihood:
         """How scores scatter round the curve."""
         return get_likelihood(self.model.likelihood_name).suited(self.observations["score"])
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Sampled parameters, in the order of creation.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _WARNINGS_A_KIND = 3
+# Scores nearer to chance say little of learning: the filter of Krajewski et al. 2025.
+_NEAR_CHANCE = 0.05
 
 
 class SeriesKey(NamedTuple):
@@ -340,7 +342,7 @@ class Runs:
         """Keep the runs with a budget of more than `flops`; may be empty."""
         return self._where(self._table["flops"] > flops)
 
-    def drop_near_chance(self, margin: float = 0.05) -> "Runs":
+    def drop_near_chance(self, margin: float = _NEAR_CHANCE) -> "Runs":
         """Keep scores above chance + `margin`, the filter of Krajewski et al. (2025).
 
         Rows with chance level 0 are kept, whatever their score. The count of dropped rows goes
@@ -352,7 +354,7 @@ class Runs:
         note = f"left out {dropped} of {len(table)} scores within {margin:g} of chance or below"
         return self._where(keep, note if dropped else None)
 
-    def near_chance(self, margin: float = 0.05) -> bool:
+    def near_chance(self, margin: float = _NEAR_CHANCE) -> bool:
         """Return whether some score lies within `margin` of chance or below."""
         return bool((self._table["score"] <= self._table["chance"] + margin).any())
 
