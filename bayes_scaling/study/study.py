@@ -207,7 +207,7 @@ class Study:
             raise BayesScalingError(f"{_why(error)}: {self._how_to_go_on()}") from error
 
     def _pending(self) -> list[list[Task]]:
-        """Return the tasks left, grouped by shared machine code.
+        """Return the tasks left, grouped by shared machine code, the slowest groups first.
 
         Tasks that are seen to fail without sampling are recorded as failed at once.
         """
@@ -223,7 +223,7 @@ class Study:
                 self._kept.record(name, failed(error))
             else:
                 groups.setdefault(structure, []).append(task)
-        return list(groups.values())
+        return sorted(groups.values(), key=lambda tasks: tasks[0].n_unknowns, reverse=True)
 
     def _inputs(self, job: Job) -> tuple[Runs, ScalingModel, dict[str, Any]]:
         """Return what a job's fit needs: rows, model and settings."""

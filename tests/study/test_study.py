@@ -336,6 +336,20 @@ def test_chunks_hold_every_task_once():
     assert sorted(task for chunk in split(tasks, 4) for task in chunk) == list(range(105))
 
 
+def test_the_law_with_the_most_unknowns_comes_first(fake, runs, tmp_path, monkeypatch):
+    laws = []
+    fit_runs = fitting.fit_runs
+
+    def noted(runs, model, **settings):
+        laws.append(model.law_name)
+        return fit_runs(runs, model, **settings)
+
+    monkeypatch.setattr(fitting, "fit_runs", noted)
+    names = ("power_law", "drifting_power_law", "power_law_ceiling")
+    study(runs, tmp_path, names).run(workers=1)
+    assert list(dict.fromkeys(laws)) == ["drifting_power_law", "power_law_ceiling", "power_law"]
+
+
 def test_any_executor_does_the_same_work(fake, runs, tmp_path):
     alone, threads = study(runs, tmp_path / "alone"), study(runs, tmp_path / "threads")
     alone.run(progress=False)
