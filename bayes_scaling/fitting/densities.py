@@ -47,14 +47,16 @@ def predictive_density(fit: Fit, observations: xr.Dataset) -> xr.DataArray:
         If a two-stage model's scores are dependent within a run.
     """
     model, budgets = fit.model, observations.drop_vars("loss", errors="ignore")
-    bound, rng = fit.bound, generator(b"curve", fit.seed)
+    bound = fit.bound
     if not model.two_stage:
-        curve = bound.curve(fit.posterior, budgets, rng)
+        curve = bound.curve(fit.posterior, budgets, generator(b"curve", fit.seed))
         return _density(fit, observations, curve)
     if bound.likelihood.unit != "row":
         raise ModelError(f"{model.law_name}: choose likelihood 'normal' to compare or score it")
 
     def curve_at(residual: xr.DataArray) -> xr.DataArray:
+        # The generator is new each time, so that all residuals see one curve beyond the runs.
+        rng = generator(b"curve", fit.seed)
         return bound.curve(fit.posterior, budgets, rng, loss_residual=residual)
 
     centre, width = _centre_residual(fit, observations, curve_at)
@@ -103,6 +105,7 @@ def loss_density(fit: Fit) -> xr.DataArray:
     if not fit.model.two_stage:
         raise ModelError(f"{fit.model.law_name} is a direct law and has no loss stage")
     seen = fit.observations
-    residual = np.log(seen["loss"]) - fit.bound.log_loss(fit.posterior, seen)
+    mean = fit.bound.log_loss(fit.posterior, seen, generator(b"curve", fit.seed))
+    residual = np.log(seen["loss"]) - mean
     density = xr.apply_ufunc(scipy.stats.norm.logpdf, residual, 0.0, fit.posterior["loss_scatter"])
     return density.rename("log_loss").transpose("chain", "draw", ...)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import generator, on_test_set
+from bayes_scaling.laws import TwoStageLaw
 from bayes_scaling.runs import BudgetLike, Budgets
 
 DIRECT_SOURCES = ("parameters", "scatter", "item noise")
+# Of a law through a loss whose stages share parameters.
+JOINT_SOURCES = ("parameters", "stage-1 residual", "scatter", "item noise")
 TWO_STAGE_SOURCES = (
     "stage-1 parameters",
     "stage-1 residual",
@@ -91,7 +95,9 @@ def error_budget(
     independent a posteriori. Each draw of θ₁ is paired with several of θ₂. A two-way analysis of
     variance then gives the variance of E(m̄ | θ₁), that of E(m̄ | θ₂), and what remains: the
     interaction of the stages, which is a source of its own. For a direct law, Var(m) is the one
-    source "parameters"; it includes the drift beyond the fitted runs if the law has one.
+    source "parameters"; it includes the drift beyond the fitted runs if the law has one. So it
+    is for a law through a loss whose stages share parameters (``law.separable`` is False), as the
+    irreducible loss: Var(m̄) is not split there.
 
     The terms add up to the total exactly; the total differs from the variance of
     :meth:`Fit.forecast`'s simulated scores by Monte Carlo error.
@@ -135,16 +141,22 @@ class _Budget:
 
 def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
     """Return the variance of one future score by source."""
-    if not fit.model.two_stage:
-        mean = _curve(fit, fit.posterior, budget.inputs, seed)
-        noise = _noise(fit, fit.posterior, mean, budget, seed)
+    law, draws = fit.bound.law, fit.posterior
+    if not isinstance(law, TwoStageLaw):
+        mean = _curve(fit, draws, budget.inputs, seed)
+        noise = _noise(fit, draws, mean, budget, seed)
         return dict(zip(DIRECT_SOURCES, (float(mean.var()), *noise), strict=True))
+    if not law.separable:
+        mean, residual = _over_luck(lambda luck: _lucky_curve(fit, budget, seed, luck))
+        luck = mean.copy(data=generator(b"residual", seed).standard_normal(mean.shape))
+        noise = _noise(fit, draws, _lucky_curve(fit, budget, seed, luck), budget, seed)
+        return dict(zip(JOINT_SOURCES, (float(mean.var()), residual, *noise), strict=True))
+    return _split_by_stage(fit, budget, seed)
+
+
+def _split_by_stage(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
     first_draws, draws, shifts = _crossed(fit, seed)
-    nodes, weights = hermegauss(_NODES)
-    at_nodes = _through(fit, first_draws, draws, budget, seed, xr.DataArray(nodes, dims="node"))
-    share = xr.DataArray(weights / weights.sum(), dims="node")
-    mean = at_nodes.dot(share, dim="node")
-    residual = float(((at_nodes - mean) ** 2).dot(share, dim="node").mean())
+    mean, residual = _over_luck(lambda luck: _through(fit, first_draws, draws, budget, seed, luck))
     first, second, interaction = _two_way(mean.transpose("draw", "repeat").to_numpy(), shifts)
     rng = generator(b"residual", seed)
     luck = mean.copy(data=rng.standard_normal(mean.shape))
@@ -152,6 +164,22 @@ def _split(fit: Fit, budget: _Budget, seed: int) -> dict[str, float]:
     noise = _noise(fit, draws, lucky, budget, seed)
     parts = (first, residual, second, interaction, *noise)
     return dict(zip(TWO_STAGE_SOURCES, parts, strict=True))
+
+
+def _over_luck(curve: Callable[[xr.DataArray], xr.DataArray]) -> tuple[xr.DataArray, float]:
+    """Return the mean of a curve over the luck of a run's loss, and the variance that luck adds."""
+    nodes, weights = hermegauss(_NODES)
+    at_nodes = curve(xr.DataArray(nodes, dims="node"))
+    share = xr.DataArray(weights / weights.sum(), dims="node")
+    mean = at_nodes.dot(share, dim="node")
+    return mean, float(((at_nodes - mean) ** 2).dot(share, dim="node").mean())
+
+
+def _lucky_curve(fit: Fit, budget: _Budget, seed: int, luck: xr.DataArray) -> xr.DataArray:
+    """Return the curve at the losses of runs with this luck."""
+    rng = generator(b"curve", seed)
+    curve = fit.bound.curve(fit.posterior, budget.inputs, rng, loss_residual=luck)
+    return curve.isel(budget=0, drop=True)
 
 
 def _curve(fit: Fit, draws: xr.Dataset, inputs: xr.Dataset, seed: int) -> xr.DataArray:
@@ -165,7 +193,8 @@ def _through(
 
     `luck` is the residual of the log loss in units of its scatter.
     """
-    log_loss = fit.bound.log_loss(first, budget.inputs) + first["loss_scatter"] * luck
+    mean = fit.bound.log_loss(first, budget.inputs, generator(b"curve", seed))
+    log_loss = mean + first["loss_scatter"] * luck
     return _curve(fit, second, budget.inputs.assign(loss=np.exp(log_loss)), seed)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
-from bayes_scaling.laws.base import Array, Constant, Parameter, Values
+from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
 
 EXPONENT = Parameter(
     "exponent",
@@ -33,3 +34,24 @@ IRREDUCIBLE = Parameter(
 def reducible_exponent(p: Values) -> Array:
     """Return the exponent of −log Q' − E, from that of the whole of −log Q' at the centroid."""
     return p["exponent"] * p["neg_log_q"] / (p["neg_log_q"] - p["E"])
+
+
+class DirectLaw(ScalingLaw):
+    """−log Q' = (neg_log_q − E)·e^z + E, where z is the law's own function of a budget.
+
+    E is 0 in laws without :data:`IRREDUCIBLE`. What is written in this form can also be sent
+    through a loss; see :class:`bayes_scaling.laws._routes.ThroughLoss`.
+    """
+
+    @abstractmethod
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return z, the log of the reducible part of −log Q' over that at the centroid."""
+
+    def irreducible(self, p: Values) -> Array:
+        """Return E in nats."""
+        return p["E"] if IRREDUCIBLE in self.parameters else 0.0
+
+    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
+        """Return Q'; see :class:`ScalingLaw`."""
+        above = (p["neg_log_q"] - self.irreducible(p)) * xp.exp(self.log_reducible(p, x, xp))
+        return xp.exp(-(above + self.irreducible(p)))

@@ -15,6 +15,10 @@ from bayes_scaling.laws.base import (
     Values,
 )
 
+LOSS_EXPONENT = Parameter(
+    "loss_exponent", "exponent of the loss in compute, at the centroid", "", start=0.06
+)
+
 
 class LogLinearLoss(TwoStageLaw):
     """First stage of the published baselines: log L is linear in log C.
@@ -22,11 +26,7 @@ class LogLinearLoss(TwoStageLaw):
     The sampled parameters are the loss and its exponent at the centroid.
     """
 
-    loss_parameters = (
-        LOSS_LEVEL,
-        Parameter("loss_exponent", "exponent of the loss in compute", "", start=0.06),
-        LOSS_SCATTER,
-    )
+    loss_parameters = (LOSS_LEVEL, LOSS_EXPONENT, LOSS_SCATTER)
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""

@@ -281,6 +281,10 @@ class TwoStageLaw(ScalingLaw):
     loss_parameters : tuple of Parameter
         Those of `parameters` that belong to the first stage; LOSS_LEVEL and LOSS_SCATTER are two
         of them.
+    separable : bool
+        Whether accuracy as a function of the loss reads no other parameter of the first stage
+        than LOSS_LEVEL. Then the losses tell nothing of the second stage, and the error of a
+        forecast can be split by stage.
 
     Examples
     --------
@@ -290,6 +294,7 @@ class TwoStageLaw(ScalingLaw):
     """
 
     loss_parameters: ClassVar[tuple[Parameter, ...]]
+    separable: ClassVar[bool] = True
 
     @abstractmethod
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:

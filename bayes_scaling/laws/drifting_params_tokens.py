@@ -16,11 +16,13 @@ def _bend_width(p: Values, x: Values, xp: Any) -> Array:
 
 # The runs determine how fast the whole of −log Q' falls with N and with D, whatever the reducible
 # part and its split. So each exponent is sampled in units of its value for such a slope of 1.
-def _alpha_width(p: Values, x: Values, xp: Any) -> Array:
+def alpha_width(p: Values, x: Values, xp: Any) -> Array:
+    """Return the alpha of a slope of 1 in log N."""
     return p["neg_log_q"] / ((p["neg_log_q"] - p["E"]) * p["params_share"])
 
 
-def _beta_width(p: Values, x: Values, xp: Any) -> Array:
+def beta_width(p: Values, x: Values, xp: Any) -> Array:
+    """Return the beta of a slope of 1 in log D."""
     return p["neg_log_q"] / ((p["neg_log_q"] - p["E"]) * (1 - p["params_share"]))
 
 
@@ -42,18 +44,17 @@ class DriftingParamsTokens(DriftingPowerLaw):
     parameters = (
         PARAMS_SHARE,
         IRREDUCIBLE,
-        replace(ALPHA, width=_alpha_width),
-        replace(BETA, width=_beta_width),
+        replace(ALPHA, width=alpha_width),
+        replace(BETA, width=beta_width),
         TAU,
         replace(DRIFT, width=_bend_width),
     )
     constants = (*AMOUNTS, CEILING)
     ceiling = CEILING.name
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`~bayes_scaling.laws.base.ScalingLaw`."""
-        reducible = (p["neg_log_q"] - p["E"]) * relative(p, x, xp) * xp.exp(-drifted(p, x, xp))
-        return xp.exp(-(reducible + p["E"]))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return z; see :class:`~bayes_scaling.laws._pieces.DirectLaw`."""
+        return xp.log(relative(p, x, xp)) - drifted(p, x, xp)
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in parameters^alpha, B, in tokens^beta, and the ceiling of Q'."""

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
-from bayes_scaling.laws._pieces import EXPONENT
-from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
+from bayes_scaling.laws._pieces import EXPONENT, DirectLaw
+from bayes_scaling.laws.base import Array, Constant, Parameter, Values
 
 # A ladder over four decades of compute gets a knot every third of a decade.
 _KNOTS = 12
@@ -40,14 +40,15 @@ _LINE, _ROTATION = _line_and_rotation()
 _END_SLOPE = (1 - _LINE[1]) @ _ROTATION
 
 
-def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0) -> Array:
+def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0, from_loss: Any = 0.0) -> Array:
     """Return the sd that runs at x leave each bend, if everything else is known.
 
     The larger tau is, the more a bend moves the curve, and the less the runs let the bend move.
-    `share` is the share of −log Q' that moves.
+    `share` is the share of −log Q' that moves, and `from_loss` the precision with which the
+    loss of a run determines the curve there, squared.
     """
-    precision = (share / x["curve_sd"])[:, None]
-    information = ((x["drift_basis"] * precision) ** 2).sum(axis=0)
+    precision = (share / x["curve_sd"]) ** 2 + from_loss
+    information = (x["drift_basis"] ** 2 * precision[:, None]).sum(axis=0)
     return 1 / xp.sqrt(1 + p["tau"] ** 2 * information)
 
 
@@ -72,7 +73,7 @@ def drifted(p: Values, x: Values, xp: Any) -> Array:
     return p["tau"] * (bends.sum(KNOT) if xp is np else bends.sum(axis=-1))
 
 
-class DriftingPowerLaw(ScalingLaw):
+class DriftingPowerLaw(DirectLaw):
     """log(−log Q') = z(log C), a straight line plus an integrated Wiener process in log C.
 
     The local exponent −z′ drifts as a random walk with standard deviation τ·sqrt(Δ log C), in
@@ -89,9 +90,9 @@ class DriftingPowerLaw(ScalingLaw):
         Constant("exponent_at_end", "local exponent at the upper end of the fitted range"),
     )
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["neg_log_q"] * xp.exp(-p["exponent"] * x["flops"] - drifted(p, x, xp)))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return z; see :class:`DirectLaw`."""
+        return -p["exponent"] * x["flops"] - drifted(p, x, xp)
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return `drift_basis`: what each unit bend, and each step beyond the range, adds at x."""

@@ -36,10 +36,9 @@ class DriftingPowerLawCeiling(DriftingPowerLaw):
     )
     ceiling = CEILING.name
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`ScalingLaw`."""
-        z = -reducible_exponent(p) * x["flops"] - drifted(p, x, xp)
-        return xp.exp(-((p["neg_log_q"] - p["E"]) * xp.exp(z) + p["E"]))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return z; see :class:`DirectLaw`."""
+        return -reducible_exponent(p) * x["flops"] - drifted(p, x, xp)
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return the reducible part's exponent at the upper end of the range, and the ceiling."""

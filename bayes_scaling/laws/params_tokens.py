@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bayes_scaling.laws.base import Array, Constant, Parameter, ScalingLaw, Values
+from bayes_scaling.laws._pieces import DirectLaw
+from bayes_scaling.laws.base import Array, Constant, Parameter, Values
 
 PARAMS_SHARE = Parameter(
     "params_share", "share of −log Q' at the centroid due to parameters", "", start=0.5
@@ -30,7 +31,7 @@ def amounts(p: Values, whole: Array, c: Values, xp: Any) -> dict[str, Array]:
     }
 
 
-class ParamsTokens(ScalingLaw):
+class ParamsTokens(DirectLaw):
     """−log Q' = A·N^−α + B·D^−β.
 
     The sampled parameters are the share of −log Q' at the centroid that is due to parameters,
@@ -45,9 +46,9 @@ class ParamsTokens(ScalingLaw):
     parameters = (PARAMS_SHARE, ALPHA, BETA)
     constants = AMOUNTS
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["neg_log_q"] * relative(p, x, xp))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return the log of the sum of both terms; see :class:`DirectLaw`."""
+        return xp.log(relative(p, x, xp))
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in parameters^alpha, and B, in tokens^beta."""

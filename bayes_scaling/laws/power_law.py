@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from bayes_scaling.laws._pieces import EXPONENT
-from bayes_scaling.laws.base import Array, Constant, ScalingLaw, Values
+from bayes_scaling.laws._pieces import EXPONENT, DirectLaw
+from bayes_scaling.laws.base import Array, Constant, Values
 
 
-class PowerLaw(ScalingLaw):
+class PowerLaw(DirectLaw):
     """−log Q' = A·C^−α: one straight line in log(−log Q') against log C."""
 
     name = "power_law"
@@ -18,9 +18,9 @@ class PowerLaw(ScalingLaw):
         Constant("alpha", "exponent of the law"),
     )
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`ScalingLaw`."""
-        return xp.exp(-p["neg_log_q"] * xp.exp(-p["exponent"] * x["flops"]))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return the straight line; see :class:`DirectLaw`."""
+        return -p["exponent"] * x["flops"]
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in FLOPs^alpha, and alpha."""

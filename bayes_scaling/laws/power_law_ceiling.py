@@ -2,11 +2,17 @@
 
 from typing import Any
 
-from bayes_scaling.laws._pieces import CEILING, EXPONENT, IRREDUCIBLE, reducible_exponent
-from bayes_scaling.laws.base import Array, Constant, ScalingLaw, Values
+from bayes_scaling.laws._pieces import (
+    CEILING,
+    EXPONENT,
+    IRREDUCIBLE,
+    DirectLaw,
+    reducible_exponent,
+)
+from bayes_scaling.laws.base import Array, Constant, Values
 
 
-class PowerLawCeiling(ScalingLaw):
+class PowerLawCeiling(DirectLaw):
     """−log Q' = A·C^−α + E, so that Q' tends to the ceiling e^−E.
 
     The sampled parameters are E and the local exponent at the centroid, the slope that data show.
@@ -24,10 +30,9 @@ class PowerLawCeiling(ScalingLaw):
     )
     ceiling = CEILING.name
 
-    def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
-        """Return Q'; see :class:`ScalingLaw`."""
-        reducible = p["neg_log_q"] - p["E"]
-        return xp.exp(-(reducible * xp.exp(-reducible_exponent(p) * x["flops"]) + p["E"]))
+    def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
+        """Return the straight line; see :class:`DirectLaw`."""
+        return -reducible_exponent(p) * x["flops"]
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return A, in FLOPs^alpha, alpha, and the ceiling of Q'."""

@@ -287,26 +287,36 @@ class BoundModel:
         loss_residual : xarray.DataArray or float
             How far a run's log loss lies from the forecast one, in units of `loss_scatter`.
         """
-        c = centre_of(self.observations)
-        x = self.inputs(rows)
+        c, x = centre_of(self.observations), self.inputs(rows)
+        p = self._values(posterior, x, rng)
         if self.model.two_stage:
-            x["loss"] = self._loss(posterior, rows, loss_residual) - posterior[LOSS_LEVEL.name]
-        free = self.model.floor == "free"
-        floor = posterior["floor"] if free else self.observations["chance"]
-        p = {str(name): posterior[name] for name in posterior.data_vars}
-        p["neg_log_q"] = neg_log_quality(posterior["level"], floor, np)
-        p = self.law.beyond(p, x, c, rng)
+            loss = rows["loss"] if "loss" in rows else self._forecast_loss(p, x, loss_residual)
+            x["loss"] = loss - p[LOSS_LEVEL.name]
         quality = self.law.normalised_accuracy(p, x, c, np)
-        return accuracy(quality, floor, np).rename("curve")
+        return accuracy(quality, self._floor(posterior), np).rename("curve")
 
-    def _loss(
-        self, posterior: xr.Dataset, rows: xr.Dataset, residual: xr.DataArray | float
+    def _floor(self, posterior: xr.Dataset) -> xr.DataArray:
+        free = self.model.floor == "free"
+        return posterior["floor"] if free else self.observations["chance"]
+
+    def _values(
+        self, posterior: xr.Dataset, x: dict[str, xr.DataArray], rng: np.random.Generator
+    ) -> dict[str, xr.DataArray]:
+        """Return the parameters as the law reads them, with what lies beyond the fitted runs."""
+        p = {str(name): posterior[name] for name in posterior.data_vars}
+        p["neg_log_q"] = neg_log_quality(posterior["level"], self._floor(posterior), np)
+        return self.law.beyond(p, x, centre_of(self.observations), rng)
+
+    def _forecast_loss(
+        self,
+        p: dict[str, xr.DataArray],
+        x: dict[str, xr.DataArray],
+        residual: xr.DataArray | float,
     ) -> xr.DataArray:
-        """Return the loss of rows in nats: their own, else the one that stage 1 forecasts."""
-        if "loss" in rows:
-            return rows["loss"]
-        log_loss = self.log_loss(posterior, rows) + posterior["loss_scatter"] * residual
-        forecast: xr.DataArray = xr.apply_ufunc(np.exp, log_loss)
+        """Return the loss in nats that stage 1 forecasts."""
+        law = cast(TwoStageLaw, self.law)
+        log_loss = law.log_loss(p, x, centre_of(self.observations), np)
+        forecast: xr.DataArray = xr.apply_ufunc(np.exp, log_loss + p["loss_scatter"] * residual)
         return forecast
 
     def draw_scores(
@@ -326,11 +336,12 @@ class BoundModel:
         luck = None if unit == "row" else draw_luck(seen[unit], curve, rng)
         return self.likelihood.draw(seen["n_items"], curve, posterior, rng, luck)
 
-    def log_loss(self, posterior: xr.Dataset, rows: xr.Dataset) -> xr.DataArray:
+    def log_loss(
+        self, posterior: xr.Dataset, rows: xr.Dataset, rng: np.random.Generator
+    ) -> xr.DataArray:
         """Return the log of the median loss of a two-stage law; arguments as for :meth:`curve`."""
-        p = {str(name): posterior[name] for name in posterior.data_vars}
-        law = cast(TwoStageLaw, self.law)
-        return law.log_loss(p, self.inputs(rows), centre_of(self.observations), np)
+        x, law = self.inputs(rows), cast(TwoStageLaw, self.law)
+        return law.log_loss(self._values(posterior, x, rng), x, centre_of(self.observations), np)
 
 
 def bind(model: ScalingModel, runs: Runs) -> BoundModel:

@@ -12,6 +12,7 @@ import xarray as xr
 from bayes_scaling import laws
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import available_laws, get_law
+from bayes_scaling.modelling.model import load_model
 
 FOLDER = Path(inspect.getfile(laws)).parent
 # A centre as of a real ladder: natural logarithms of FLOPs, parameters, tokens and samples.
@@ -40,6 +41,11 @@ def loss_pass_at_k(t, C, k):
     return np.exp(t["log_A"] + t["alpha"] * np.log(C) + slope)
 
 
+def loss_params_tokens_power(t, N, D):
+    a, b = t["alpha"] / t["kappa"], t["beta"] / t["kappa"]
+    return (t["A"] * N**-a + t["B"] * D**-b) ** t["kappa"]
+
+
 def sigmoid(t, L):
     return t["ceiling"] / (1 + np.exp(-t["steepness"] * (t["midpoint"] - L)))
 
@@ -59,6 +65,7 @@ PUBLISHED = {
     "power_law_ceiling": loss_power_law_ceiling,
     "broken_power_law": loss_broken_power_law,
     "params_tokens": loss_params_tokens,
+    "params_tokens_power": loss_params_tokens_power,
     "pass_at_k": loss_pass_at_k,
 }
 # Laws through a loss: the loss at a budget, and Q' at a loss.
@@ -73,6 +80,16 @@ TWO_STAGE = {
 }
 # Laws with a random walk, whose equations are held to their limits and moments below.
 DRIFTING = ("drifting_power_law", "drifting_power_law_ceiling", "drifting_params_tokens")
+# Laws through a loss with an irreducible part, by the direct law of their pair (None: a sigmoid).
+ROUTES = {
+    "loss_power_law": "power_law",
+    "loss_power_law_ceiling": "power_law_ceiling",
+    "loss_drifting_power_law": "drifting_power_law",
+    "loss_drifting_power_law_ceiling": "drifting_power_law_ceiling",
+    "loss_params_tokens_power": "params_tokens_power",
+    "loss_drifting_params_tokens": "drifting_params_tokens",
+    "loss_logistic": None,
+}
 
 
 def random_values(law, rng):
@@ -97,6 +114,10 @@ def random_values(law, rng):
         "loss_slope": (0.1, 0.6),
         "steepness": (0.5, 5.0),
         "gamma": (0.5, 3.0),
+        "kappa": (0.5, 3.0),
+        "irreducible_share": (0.1, 0.8),
+        "tau": (0.01, 0.1),
+        "drift": (-1.0, 1.0),
     }
     names = [parameter.name for parameter in law.parameters]
     return {"neg_log_q": rng.uniform(0.15, 2.5), **{n: rng.uniform(*ranges[n]) for n in names}}
@@ -149,7 +170,7 @@ def test_both_stages_are_the_published_equations(name):
 
 
 def test_every_law_has_its_equation_here():
-    assert {*PUBLISHED, *TWO_STAGE, *DRIFTING} == set(available_laws())
+    assert {*PUBLISHED, *TWO_STAGE, *DRIFTING, *ROUTES} == set(available_laws())
 
 
 @pytest.mark.parametrize("name", [*PUBLISHED, *TWO_STAGE])
@@ -178,6 +199,103 @@ def test_level_is_the_loss_at_the_centroid(name):
     law = get_law(name)
     p = random_values(law, np.random.default_rng(3))
     assert loss(law, p, {}) == pytest.approx(p["neg_log_q"])
+
+
+# ---- routes -------------------------------------------------------------------------------------
+
+
+def route_values(law, rng):
+    p = random_values(law, rng)
+    p["neg_log_q"] += 0.1  # above every E
+    sizes = {q.name: q.shape for q in law.parameters if q.dims}
+    return {n: xr.DataArray(rng.normal(size=sizes[n]), dims="knot") if n in sizes else v
+            for n, v in p.items()}  # fmt: skip
+
+
+def place(law, values):
+    """Return inputs of a law along `place`, the same for each, and its features."""
+    x = {n: xr.DataArray(np.asarray(values, float), dims="place") for n in law.columns}
+    return x | law.features(x, centre_of(law))
+
+
+PAIRS = [name for name, direct in ROUTES.items() if direct]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_at_the_median_loss_both_routes_are_one_curve(name):
+    law, rng = get_law(name), np.random.default_rng(4)
+    assert law.direct is get_law(ROUTES[name])
+    c, x = centre_of(law), place(law, np.linspace(-4, 4, 9))
+    for _ in range(20):
+        p = route_values(law, rng)
+        median = np.exp(law.log_loss(p, x, c, np))
+        through = law.normalised_accuracy(p, {**x, "loss": median - p["loss_level"]}, c, np)
+        # A hundredth of the reducible loss at the centroid is smoothed, which shows where it ends.
+        np.testing.assert_allclose(through, law.direct.normalised_accuracy(p, x, c, np), atol=2e-3)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_direct_law_of_a_pair_has_the_same_freedom_and_priors(name):
+    law, through, direct = get_law(name), load_model(name), load_model(ROUTES[name])
+    stage = {"loss_level", "irreducible_share", "kappa", "loss_scatter"}
+    names = {q.name for q in law.direct.parameters}
+    assert {q.name for q in law.parameters} == names | stage
+    assert all(through.priors[n] == direct.priors[n] for n in names)
+    assert law.ceiling == law.direct.ceiling
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_accuracy_is_a_power_of_the_reducible_loss(name):
+    law, rng = get_law(name), np.random.default_rng(5)
+    c = centre_of(law)
+    for _ in range(20):
+        p = route_values(law, rng)
+        E, loss_E = p.get("E", 0.0), law.textbook(p, c, np)["loss_E"]
+        loss = np.linspace(loss_E + 0.3, p["loss_level"] + 1, 9)
+        ratio = (loss - loss_E) / (p["loss_level"] - loss_E)
+        x = {"loss": loss - p["loss_level"]}
+        expected = np.exp(-((p["neg_log_q"] - E) * ratio ** p["kappa"] + E))
+        np.testing.assert_allclose(law.normalised_accuracy(p, x, c, np), expected, rtol=2e-3, atol=1e-9)
+
+
+def test_the_loss_of_two_terms_is_that_of_hoffmann():
+    law, rng = get_law("loss_params_tokens_power"), np.random.default_rng(6)
+    c, x = centre_of(law), random_inputs(get_law("params_tokens"), rng, 9)
+    p = random_values(law, rng)
+    t = {**p, **law.textbook(p, c, np)}
+    # R, the unit of a loss in one of −log Q', from the centroid.
+    R = (p["loss_level"] - t["loss_E"]) / p["neg_log_q"] ** (1 / p["kappa"])
+    N, D = (np.exp(c[n] + x[n]) for n in ("params", "tokens"))
+    expected = t["loss_E"] + R * (
+        t["A"] * N ** (-p["alpha"] / p["kappa"]) + t["B"] * D ** (-p["beta"] / p["kappa"])
+    )
+    np.testing.assert_allclose(np.exp(law.log_loss(p, x, c, np)), expected, rtol=1e-9)
+
+
+def test_a_loss_below_the_irreducible_one_has_a_finite_density():
+    law = get_law("loss_power_law")
+    p = {"neg_log_q": 0.7, "exponent": 0.2, "loss_level": 2.5, "irreducible_share": 0.9,
+         "kappa": 1.2, "loss_scatter": 0.01}  # fmt: skip
+    loss = pt.dscalar("loss")
+    curve = law.normalised_accuracy(p, {"loss": loss}, CENTRE, pt)
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer=None)
+    value = pytensor.function([loss], [curve, pytensor.grad(curve, loss)], mode=mode)(-2.0)
+    assert np.isfinite(value).all()
+    assert 0.99 < value[0] < 1
+
+
+def test_the_logistic_law_has_an_irreducible_loss():
+    law, rng = get_law("loss_logistic"), np.random.default_rng(9)
+    c, x = centre_of(law), random_inputs(get_law("power_law"), rng, 9)
+    for _ in range(20):
+        p = random_values(law, rng)
+        p["neg_log_q"] += 0.1
+        t = {**p, **law.textbook(p, c, np)}
+        a = p["loss_exponent"] / (1 - p["irreducible_share"])
+        expected = t["loss_E"] + (p["loss_level"] - t["loss_E"]) * np.exp(-a * x["flops"])
+        np.testing.assert_allclose(np.exp(law.log_loss(p, x, c, np)), expected, rtol=1e-9)
+        found = law.normalised_accuracy(p, {"loss": expected - p["loss_level"]}, c, np)
+        np.testing.assert_allclose(found, sigmoid(t, expected), rtol=1e-9)
 
 
 def local_exponent(law, p, input_name, at=0.0, c=CENTRE):

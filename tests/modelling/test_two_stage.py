@@ -57,7 +57,7 @@ def wide(fit, factor):
 def density_given_residual(fit, observations, residual):
     """Return the density of each score, the run's residual of log loss being known."""
     budgets_ = observations.drop_vars("loss")
-    log_loss = fit.bound.log_loss(fit.posterior, budgets_)
+    log_loss = fit.bound.log_loss(fit.posterior, budgets_, np.random.default_rng(0))
     loss = np.exp(log_loss + fit.posterior["loss_scatter"] * residual)
     rows = budgets_.assign(loss=loss)
     curve = fit.bound.curve(fit.posterior, rows, np.random.default_rng(0))
