@@ -31,8 +31,9 @@ if TYPE_CHECKING:
         RunsWarning,
         SamplerWarning,
     )
-    from bayes_scaling.evaluation.backtesting import Backtest, backtest
+    from bayes_scaling.evaluation.backtesting import backtest
     from bayes_scaling.evaluation.comparison import Comparison, compare, loo
+    from bayes_scaling.evaluation.results import Backtest
     from bayes_scaling.fitting.error_budgets import error_budget
     from bayes_scaling.fitting.fit import Fit, fit_runs
     from bayes_scaling.fitting.forecasts import summarise
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives.
 _HOMES = {
-    "Backtest": "evaluation.backtesting",
+    "Backtest": "evaluation.results",
     "BayesScalingError": "errors",
     "BoundModel": "modelling.bound",
     "Budgets": "runs",

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from bayes_scaling.cli.tables import plain_records, plain_table
 from bayes_scaling.datasets.krajewski2025 import PUBLISHED_ERRORS, is_published_split
-from bayes_scaling.evaluation.backtesting import SCORES, Backtest
 from bayes_scaling.evaluation.comparison import compare
+from bayes_scaling.evaluation.results import SCORES, Backtest
 from bayes_scaling.evaluation.shown import Shown
 from bayes_scaling.evaluation.splits import ComparisonPlan
 

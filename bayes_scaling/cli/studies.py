@@ -31,7 +31,7 @@ def run_study(
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a file of a study, or --resume and the folder of one")
     if workers > 1:
-        from bayes_scaling.study.pool import import_ahead
+        from bayes_scaling.fitting.workers import import_ahead
 
         import_ahead()
     with terminal.reporting():

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,139 +19,23 @@ from scipy.special import logsumexp
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.evaluation import comparison
 from bayes_scaling.evaluation.baselines import point_fits
-from bayes_scaling.evaluation.intervals import INTERVALS, paired_differences, score_intervals
-from bayes_scaling.evaluation.scoring import aggregate, score_forecast
+from bayes_scaling.evaluation.results import Backtest
+from bayes_scaling.evaluation.routes import route_pairs
+from bayes_scaling.evaluation.scoring import score_forecast
 from bayes_scaling.evaluation.stacking import past_design_effect, stacking_weights
 from bayes_scaling.evaluation.uncertainty import Clusters
-from bayes_scaling.evaluation.verdicts import STACKED, judge
+from bayes_scaling.evaluation.verdicts import STACKED
 from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.fitting.shares import fit_ahead, submit
 from bayes_scaling.fitting.store import FitStore
+from bayes_scaling.fitting.workers import cores_of, executor_of
 from bayes_scaling.modelling.model import ModelLike, ScalingModel, as_model
 from bayes_scaling.runs import Runs
 
 # Weights of the stacked forecast come from forecasts of the runs in the last factor of 6 of
 # compute below a cut-off: about as far ahead as users look, and within the fitted runs.
 _LOOK_BACK = 6.0
-# Mean scores that tables show, in their order.
-SCORES = ("mre", "mae", "rmse", "r2", "elpd", "crps", "cover50", "cover90")
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """Scores of forecasts of held-out runs.
-
-    Attributes
-    ----------
-    scores : pandas.DataFrame
-        One row per model × held-out score: model, family ("direct", "two_stage", "point",
-        "stacked"), benchmark, metric, mixture, cutoff, run, flops, distance (flops over the
-        largest fitted), observed, median, q05, q25, q75, q95, elpd (log density; for counts log
-        mass), crps (for a point fit the absolute error) and pit.
-    fits : pandas.DataFrame
-        One row per fit: model, series, cutoff, its likelihood and floor, diagnostics, and, where
-        asked for, elpd_loo, se, bad_k and the stacking weight by leave-one-out.
-    weights : pandas.DataFrame
-        Weight of each model in the stacked forecast, one row per cut-off. Weights come from
-        forecasts within the fitted runs, pooled over series: `past_scores` says how many, and
-        `design_effect` how many of them count as one
-        (:func:`~bayes_scaling.evaluation.stacking.past_design_effect`).
-    skipped : pandas.DataFrame
-        What could not be fitted (model, series, cutoff), and the reason.
-    """
-
-    scores: pd.DataFrame
-    fits: pd.DataFrame
-    weights: pd.DataFrame
-    skipped: pd.DataFrame
-
-    def summary(self, by: Sequence[str] = ("model", "family")) -> pd.DataFrame:
-        """Return mean scores by model; each benchmark and cut-off counts the same.
-
-        Mixtures are never averaged: if there are several, each has rows of its own.
-
-        Columns are those of :func:`~bayes_scaling.evaluation.scoring.aggregate`; `rmse`, `r2`,
-        `elpd` and `n` are over all scores pooled. `benchmarks` counts those that a model could
-        be fitted to. `mae`, `crps`, `cover50` and `cover90` have 90% intervals, clustered by run
-        and benchmark, such as `crps_low` and `crps_high`
-        (:func:`~bayes_scaling.evaluation.intervals.score_intervals`). They are NaN below three
-        runs or three benchmarks.
-        """
-        by = list(by)
-        if "mixture" not in by and len(set(self.scores["mixture"])) > 1:
-            by = [*by, "mixture"]
-        cell = [*by, *(k for k in ("benchmark", "metric", "cutoff") if k not in by)]
-        cells = aggregate(self.scores, cell)
-        means = ["mre", "mae", "crps", "cover50", "cover90", "width50", "width90"]
-        groups = cells.groupby(by, sort=False)
-        table = groups[means].mean()
-        pooled = aggregate(self.scores, by).set_index(by)
-        table[["rmse", "r2", "elpd", "n"]] = pooled[["rmse", "r2", "elpd", "n"]]
-        table["benchmarks"] = groups["benchmark"].nunique()
-        return table.join(score_intervals(self.scores, by, cell)).reset_index()
-
-    def by_model(self) -> pd.DataFrame:
-        """Return a row for each model: mean scores over benchmarks, and stacking weight.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Smallest CRPS first: model, family, the columns of :meth:`summary`, and `weight`, the
-            mean over cut-offs.
-        """
-        table = self.summary()
-        table["weight"] = table["model"].map(self.weights.mean().to_dict())
-        first = ["model", "family", *SCORES, "weight", "width50", "width90", "n", "benchmarks"]
-        order = [*first, *(name for name in table if name not in first)]
-        return table[order].sort_values("crps", ignore_index=True)
-
-    def by_benchmark(self) -> pd.DataFrame:
-        """Return a row for each model × benchmark, with leave-one-out scores and diagnostics.
-
-        It has no intervals. The forecasts of all runs of one benchmark come from one curve, so
-        one benchmark does not show how much scores differ between benchmarks.
-        """
-        key = ["model", "benchmark", "metric", "mixture", "cutoff"]
-        table = self.summary([*key, "family"]).drop(columns=["benchmarks", *INTERVALS])
-        if self.fits.empty:
-            return table
-        return table.merge(self.fits, on=key, how="left")
-
-    def differences(self, reference: str | None = None, score: str = "crps") -> pd.DataFrame:
-        """Return how much larger the mean score of each model is than that of one of them.
-
-        Parameters
-        ----------
-        reference : str, optional
-            The model that the others are compared with; by default the stacked forecast, or where
-            there is none the model with the smallest mean.
-        score : {"crps", "mae", "cover50", "cover90"}
-            The score.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per other model (and mixture, if there are several), smallest difference first.
-            See :func:`~bayes_scaling.evaluation.intervals.paired_differences`.
-
-        Raises
-        ------
-        ModelError
-            If the reference has no scores.
-        """
-        models = self.summary(["model"]).sort_values(score)["model"].tolist()
-        usual = STACKED if STACKED in models else models[0]
-        return paired_differences(self.scores, usual if reference is None else reference, score)
-
-    def verdicts(self) -> list[str]:
-        """Return what the tables say, in plain words.
-
-        They say whose means are over fewer benchmarks, how the stacked forecast compares with
-        the best single law and where it loses to the best point fit, how often its intervals hold,
-        where leave-one-out and held-out runs disagree, what has not converged, and what was left
-        out. Each mixture and cut-off has sentences of its own.
-        """
-        return judge(self)
 
 
 @dataclass(frozen=True)
@@ -169,6 +58,8 @@ def backtest(
     loo: bool = False,
     store: FitStore | None = None,
     on_fit: Callable[[str], None] | None = None,
+    workers: int = 1,
+    executor: Executor | None = None,
     **settings: Any,
 ) -> Backtest:
     """Fit every model to every series below each cut-off and score it on the runs above.
@@ -191,9 +82,17 @@ def backtest(
     loo : bool
         Whether to compare the fits of each series by leave-one-out as well.
     store : FitStore, optional
-        Where finished fits are kept.
+        Where finished fits are kept. Several workers need a folder that all of them see; without
+        one they take a temporary folder.
     on_fit : callable, optional
-        Called with what is about to be fitted.
+        Called with what is being done.
+    workers : int
+        Fits that run at one time. 1 fits in this process, more in as many new ones; a script
+        should then call this below ``if __name__ == "__main__":``. With an executor, how many
+        tasks it runs at one time. The draws do not depend on it.
+    executor : concurrent.futures.Executor, optional
+        What does the work in place of new processes, such as
+        ``dask.distributed.Client(...).get_executor()``.
     **settings
         For :func:`bayes_scaling.fitting.fit.fit_runs`.
 
@@ -212,33 +111,95 @@ def backtest(
     Raises
     ------
     BayesScalingError
-        If nothing could be fitted.
+        If nothing could be fitted, or there is no worker.
     """
+    if workers < 1:
+        raise BayesScalingError(f"workers should be at least 1, not {workers}")
     given = {name: as_model(model) for name, model in models.items()}
-    job = _Job(given, store or FitStore(None), on_fit or (lambda _: None), settings)
-    tables: list[pd.DataFrame] = []
+    stack = stack and len(given) > 1
+    tell = on_fit or (lambda _: None)
+    with executor_of(workers, executor) as helpers, _shared(store, alone=helpers is None) as kept:
+        if helpers is not None:
+            settings = {"cores": cores_of(workers, executor)} | settings
+        job = _Job(given, kept, settings, loo=loo, loss=loss if baselines else None)
+        if helpers is not None:
+            tasks = _all_tasks(runs, cutoffs, given, stack=stack)
+            for done, whole in fit_ahead(kept, tasks, settings, helpers, workers):
+                tell(f"{done} of {whole} fits")
+        return _run(job, runs, cutoffs, helpers, tell, stack=stack)
+
+
+@contextmanager
+def _shared(store: FitStore | None, *, alone: bool) -> Iterator[FitStore]:
+    """Yield the store, or one in a temporary folder where workers need one."""
+    if alone or (store is not None and store.folder is not None):
+        yield store or FitStore(None)
+    else:
+        with TemporaryDirectory() as folder:
+            yield FitStore(Path(folder))
+
+
+def _all_tasks(
+    runs: Runs, cutoffs: Sequence[float], models: Mapping[str, ScalingModel], *, stack: bool
+) -> Iterator[tuple[Runs, ScalingModel]]:
+    """Yield what will be fitted, for the weights of the stack as well."""
+    for cutoff in cutoffs:
+        past = _origins(runs.below(cutoff), cutoff / _LOOK_BACK) if stack else ()
+        for origin in (*past, *_origins(runs, cutoff)):
+            yield from ((origin.fitted, model) for model in models.values())
+
+
+def _run(
+    job: _Job,
+    runs: Runs,
+    cutoffs: Sequence[float],
+    helpers: Executor | None,
+    tell: Callable[[str], None],
+    *,
+    stack: bool,
+) -> Backtest:
+    found: list[_Scored] = []
     weights: list[dict[str, Any]] = []
     for cutoff in cutoffs:
-        past = job.past_densities(runs, cutoff) if stack and len(models) > 1 else _Past()
-        share = past.weights(settings.get("seed", 0))
+        past = _Past()
+        if stack:
+            origins = list(_origins(runs.below(cutoff), cutoff / _LOOK_BACK))
+            parts = list(_each(job.forecast_past, origins, helpers, tell))
+            past = _Past.of(job.models, parts)
+            found += [part.scored for part in parts]
+        share = past.weights(job.settings.get("seed", 0))
         if share:
             weights.append({"cutoff": cutoff, **past.worth, **share})
-        for origin in _origins(runs, cutoff):
-            if baselines:
-                tables.extend(_point_scores(origin, job, loss))
-            tables.extend(job.score(origin, share, loo=loo))
+        score = partial(job.score, share=share)
+        found += _each(score, list(_origins(runs, cutoff)), helpers, tell)
+    tables = [table for one in found for table in one.tables]
+    skipped = list(dict.fromkeys(tuple(entry.items()) for one in found for entry in one.skipped))
     if not tables:
-        reasons = "; ".join(sorted({s["reason"] for s in job.skipped})) or "no run is held out"
+        reasons = "; ".join(sorted({dict(s)["reason"] for s in skipped})) or "no run is held out"
         raise BayesScalingError(f"backtest: nothing could be scored: {reasons}")
     return Backtest(
         pd.concat(tables, ignore_index=True),
-        pd.DataFrame(job.fits),
+        pd.DataFrame([row for one in found for row in one.fits]),
         pd.DataFrame(weights),
-        pd.DataFrame(job.skipped, columns=["model", *_KEY, "cutoff", "reason"]),
+        pd.DataFrame(map(dict, skipped), columns=["model", *_KEY, "cutoff", "reason"]),
+        route_pairs(job.models),
     )
 
 
 _KEY = ("benchmark", "metric", "mixture")
+
+
+def _each[R](
+    work: Callable[[_Origin], R],
+    origins: Sequence[_Origin],
+    helpers: Executor | None,
+    tell: Callable[[str], None],
+) -> Iterator[R]:
+    """Yield what work gives for each origin, in their order, here or by helpers."""
+    submitted = [] if helpers is None else [submit(helpers, work, origin) for origin in origins]
+    for place, origin in enumerate(origins):
+        tell(f"{origin.key['benchmark']} below {origin.key['cutoff']:.2g} FLOPs")
+        yield submitted[place].result() if submitted else work(origin)
 
 
 def _origins(runs: Runs, cutoff: float) -> Iterator[_Origin]:
@@ -250,71 +211,72 @@ def _origins(runs: Runs, cutoff: float) -> Iterator[_Origin]:
             yield _Origin(key, rows.below(cutoff), rows.above(cutoff))
 
 
+@dataclass
+class _Scored:
+    """What became of one origin."""
+
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    fits: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Forecast:
+    """Log densities by model of the scores of one origin, for the weights of the stack."""
+
+    ahead: pd.DataFrame
+    densities: dict[str, np.ndarray]
+    scored: _Scored
+
+
+@dataclass(frozen=True)
 class _Job:
-    """The fits of one backtest, and what became of them."""
+    """How each origin is fitted and scored."""
 
-    def __init__(
-        self,
-        models: Mapping[str, ScalingModel],
-        store: FitStore,
-        on_fit: Callable[[str], None],
-        settings: dict[str, Any],
-    ) -> None:
-        self.models, self.store, self.on_fit, self.settings = models, store, on_fit, settings
-        self.fits: list[dict[str, Any]] = []
-        self.skipped: list[dict[str, Any]] = []
+    models: Mapping[str, ScalingModel]
+    store: FitStore
+    settings: Mapping[str, Any]
+    loo: bool
+    loss: str | None  # of the point fits; None for none
 
-    def fit_all(self, origin: _Origin) -> dict[str, Fit]:
+    def _fit_all(self, origin: _Origin, scored: _Scored) -> dict[str, Fit]:
         """Return the fits of all models that can be fitted to the runs below the cut-off."""
         fits = {}
         for name, model in self.models.items():
-            self.on_fit(f"{name}: {origin.key['benchmark']} below {origin.key['cutoff']:.2g} FLOPs")
             try:
                 fits[name] = self.store.fit(origin.fitted, model, **self.settings)
             except (BayesScalingError, RuntimeError) as error:  # RuntimeError: the sampler's
-                self.skip(name, origin, str(error).splitlines()[0])
+                reason = str(error).splitlines()[0]
+                scored.skipped.append({"model": name, **origin.key, "reason": reason})
         return fits
 
-    def skip(self, name: str, origin: _Origin, reason: str) -> None:
-        """Record what could not be fitted, once."""
-        entry = {"model": name, **origin.key, "reason": reason}
-        if entry not in self.skipped:
-            self.skipped.append(entry)
-
-    def score(
-        self, origin: _Origin, share: Mapping[str, float], *, loo: bool
-    ) -> Iterator[pd.DataFrame]:
-        """Yield the scores of each model, and of their mixture, at one origin."""
-        fits = self.fit_all(origin)
+    def score(self, origin: _Origin, share: Mapping[str, float]) -> _Scored:
+        """Return the scores of each model, of their mixture and of the point fits."""
+        found = _Scored()
+        if self.loss is not None:
+            found.tables.extend(_point_scores(origin, found, self.loss))
+        fits = self._fit_all(origin, found)
         forecasts = {name: fit.forecast_runs(origin.ahead) for name, fit in fits.items()}
         densities = {name: log_density(fit, forecasts[name]) for name, fit in fits.items()}
-        self.fits.extend(_fit_rows(origin, fits, loo=loo))
+        found.fits.extend(_fit_rows(origin, fits, loo=self.loo))
         for name, fit in fits.items():
             family = "two_stage" if fit.model.two_stage else "direct"
-            yield _table(forecasts[name], densities[name], origin, name, family)
+            found.tables.append(_table(forecasts[name], densities[name], origin, name, family))
         used = {name: share[name] for name in fits if share.get(name, 0) > 0}
         if used:
             mixture = comparison.mix({name: forecasts[name] for name in used}, used)
             density = _mixed_density(densities, used)
-            yield _table(mixture, density, origin, STACKED, STACKED)
+            found.tables.append(_table(mixture, density, origin, STACKED, STACKED))
+        return found
 
-    def past_densities(self, runs: Runs, cutoff: float) -> _Past:
-        """Return log densities of the scores forecast within the runs below a cut-off.
-
-        They are pooled over series, because no single ladder has enough runs to tell laws
-        apart. A model takes part if it could be fitted to every series that any could.
-        """
-        densities: dict[str, list[np.ndarray]] = {name: [] for name in self.models}
-        ahead = []
-        for origin in _origins(runs.below(cutoff), cutoff / _LOOK_BACK):
-            fits = self.fit_all(origin)
-            for name, fit in fits.items():
-                densities[name].append(log_density(fit, fit.forecast_runs(origin.ahead)))
-            ahead += [origin.ahead.table] if fits else []
-        complete = {
-            n: np.concatenate(d) for n, d in densities.items() if d and len(d) == len(ahead)
+    def forecast_past(self, origin: _Origin) -> _Forecast:
+        """Return log densities of the scores forecast at an origin within the fitted runs."""
+        scored = _Scored()
+        densities = {
+            name: log_density(fit, fit.forecast_runs(origin.ahead))
+            for name, fit in self._fit_all(origin, scored).items()
         }
-        return _Past(complete, Clusters.of(pd.concat(ahead))) if complete else _Past()
+        return _Forecast(origin.ahead.table, densities, scored)
 
 
 @dataclass(frozen=True)
@@ -323,6 +285,22 @@ class _Past:
 
     densities: Mapping[str, np.ndarray] = field(default_factory=dict)
     clusters: Clusters | None = None
+
+    @classmethod
+    def of(cls, models: Mapping[str, ScalingModel], parts: Sequence[_Forecast]) -> Self:
+        """Pool forecasts over series, because no single ladder has enough runs to tell laws apart.
+
+        A model takes part if it could be fitted to every series that any could.
+        """
+        parts = [part for part in parts if part.densities]
+        complete = {
+            name: np.concatenate([part.densities[name] for part in parts])
+            for name in models
+            if parts and all(name in part.densities for part in parts)
+        }
+        if not complete:
+            return cls()
+        return cls(complete, Clusters.of(pd.concat([part.ahead for part in parts])))
 
     def weights(self, seed: int) -> dict[str, float]:
         return stacking_weights(self.densities, self.clusters, seed=seed)
@@ -396,14 +374,14 @@ def _labelled(scores: pd.DataFrame, origin: _Origin, name: str, family: str) -> 
     return scores.assign(**labels, distance=distance)
 
 
-def _point_scores(origin: _Origin, job: _Job, loss: str) -> Iterator[pd.DataFrame]:
+def _point_scores(origin: _Origin, scored: _Scored, loss: str) -> Iterator[pd.DataFrame]:
     """Yield the scores of the published point fits, which have no intervals."""
     ahead = origin.ahead.table
     for name, baseline in point_fits(loss).items():
         try:
             median = baseline(origin.fitted)(ahead)
         except BayesScalingError as error:
-            job.skip(name, origin, str(error))
+            scored.skipped.append({"model": name, **origin.key, "reason": str(error)})
             continue
         scores = ahead[["run", "training", "flops"]].assign(observed=ahead["score"], median=median)
         scores["crps"] = (scores["median"] - scores["observed"]).abs()

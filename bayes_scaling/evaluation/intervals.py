@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from bayes_scaling.errors import ModelError
@@ -90,11 +91,11 @@ def paired_differences(scores: pd.DataFrame, reference: str, score: str = "crps"
     -------
     pandas.DataFrame
         One row per other model (and mixture, if there are several), smallest difference first:
-        model, mixture, reference, score, `difference` of the means over the scores that both
-        forecast, each benchmark and cut-off counted alike, its standard error `se`, the ends `low`
-        and `high` of its 90% interval, `design_effect`, `n` (number of shared scores) and
-        `problem` (why there is no interval). Both models are scored on the same runs, so what
-        they share cancels and the interval is narrower than those of the two means.
+        model, mixture, reference, score, `reference_mean` and `difference` of the means over the
+        scores that both forecast, each benchmark and cut-off counted alike, its standard error
+        `se`, the ends `low` and `high` of its 90% interval, `design_effect`, `n` (number of shared
+        scores) and `problem` (why there is no interval). Both models are scored on the same runs,
+        so what they share cancels and the interval is narrower than those of the two means.
 
     Raises
     ------
@@ -109,21 +110,23 @@ def paired_differences(scores: pd.DataFrame, reference: str, score: str = "crps"
     if reference not in wide:
         raise ModelError(f"no scores of {reference!r}; there are {', '.join(map(str, wide))}")
     rows = [
-        {"model": model, "mixture": mixture, "reference": reference, "score": score, **_gap(gap)}
+        {"model": model, "mixture": mixture, "reference": reference, "score": score, **_gap(both)}
         for mixture, part in wide.groupby("mixture", sort=False)
         for model in scores["model"].unique()
-        if model != reference and len(gap := (part[model] - part[reference]).dropna())
+        if model != reference and len(both := part[[model, reference]].dropna())
     ]
     table = pd.DataFrame(rows, columns=["model", "mixture", "reference", "score", *_GAP])
     return table.sort_values(["mixture", "difference"], ignore_index=True)
 
 
-_GAP = ["difference", "se", "low", "high", "design_effect", "n", "problem"]
+_GAP = ["reference_mean", "difference", "se", "low", "high", "design_effect", "n", "problem"]
 
 
-def _gap(gap: pd.Series) -> dict[str, float | str]:
-    rows = gap.index.to_frame(index=False)
+def _gap(both: pd.DataFrame) -> dict[str, float | str]:
+    """Compare the first column with the second, the reference."""
+    rows = both.index.to_frame(index=False)
     weights = 1 / rows.groupby(_CELL)["run"].transform("size")
-    found = clustered_mean(gap, Clusters.of(rows), weights)
-    values = [found.mean, found.se, found.low, found.high, found.design_effect]
-    return dict(zip(_GAP, [*values, len(gap), found.problem], strict=True))
+    found = clustered_mean(both.iloc[:, 0] - both.iloc[:, 1], Clusters.of(rows), weights)
+    mean = float(np.average(both.iloc[:, 1], weights=weights))
+    values = [mean, found.mean, found.se, found.low, found.high, found.design_effect]
+    return dict(zip(_GAP, [*values, len(both), found.problem], strict=True))

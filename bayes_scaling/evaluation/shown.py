@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayes_scaling.evaluation.backtesting import Backtest
+from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.store import FitStore
 from bayes_scaling.modelling.model import ScalingModel

@@ -13,7 +13,7 @@ from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.evaluation.uncertainty import Clusters
 
 if TYPE_CHECKING:
-    from bayes_scaling.evaluation.backtesting import Backtest
+    from bayes_scaling.evaluation.results import Backtest
 
 # Name of the mixture of all models among the models of a backtest.
 STACKED = "stacked"

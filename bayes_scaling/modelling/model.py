@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -147,6 +148,11 @@ class ScalingModel:
         floor = (FLOOR,) if self.floor in ("auto", "free") else ()
         name = "normal" if self.likelihood_name == AUTO else self.likelihood_name
         return (*floor, LEVEL, *self.law.parameters, *get_likelihood(name).parameters)
+
+    @property
+    def size(self) -> int:
+        """How many numbers are sampled, vectors by their elements."""
+        return sum(math.prod(p.shape) for p in self.parameters)
 
     def structure(self) -> tuple[Any, ...]:
         """Return what a compiled model depends on: everything but numbers.

@@ -1,14 +1,11 @@
-"""The work of a study, cut into chunks: one worker does a chunk and stores each fit at once."""
+"""What a worker of a study does with its chunk of the tasks: it stores each fit at once."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
-
-import cloudpickle
 
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.study.folder import Outcome, StudyFolder
@@ -16,12 +13,6 @@ from bayes_scaling.study.jobs import Job, Task
 
 if TYPE_CHECKING:
     from bayes_scaling.fitting.fit import Fit
-
-# Compiling a law costs about as much as this many fits: smaller chunks are not worth it.
-_SMALLEST_CHUNK = 8
-# A law with more fits than this many times one worker's share is cut up, and several workers
-# compile it. It is cut into this many chunks per share, so that a slow worker delays nobody.
-_TOO_LARGE, _CHUNKS_A_SHARE = 1.5, 4
 
 
 @dataclass(frozen=True)
@@ -40,33 +31,6 @@ class Chunk:
     folder: StudyFolder
     tasks: tuple[Task, ...]
     cores: int
-
-
-def split(groups: Iterable[Sequence[Task]], workers: int) -> list[tuple[Task, ...]]:
-    """Cut groups of tasks that share machine code into chunks, the largest first.
-
-    Each law is compiled by as few workers as leaves none of them idle for long.
-    """
-    groups = list(groups)
-    share = max(_SMALLEST_CHUNK, sum(map(len, groups)) / workers)
-    chunks: list[tuple[Task, ...]] = []
-    for group in groups:
-        n = 1
-        if workers > 1 and len(group) > _TOO_LARGE * share:
-            n = math.ceil(len(group) / max(_SMALLEST_CHUNK, share / _CHUNKS_A_SHARE))
-        chunks += [tuple(group[i::n]) for i in range(n)]
-    return sorted(chunks, key=len, reverse=True)
-
-
-def pack(chunk: Chunk) -> bytes:
-    """Return a chunk as bytes for another process, with laws that only this session knows."""
-    packed: bytes = cloudpickle.dumps(chunk)
-    return packed
-
-
-def run_packed(packed: bytes) -> None:
-    """Do the work of a packed chunk."""
-    run_chunk(cloudpickle.loads(packed))
 
 
 def run_chunk(chunk: Chunk, tell: Callable[[Job], None] = lambda _: None) -> None:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 
-from bayes_scaling.study.chunks import Chunk, pack, run_chunk, run_packed, split
+from bayes_scaling.fitting.shares import split, submit
+from bayes_scaling.fitting.workers import process_pool
+from bayes_scaling.study.chunks import Chunk, run_chunk
 from bayes_scaling.study.folder import StudyFolder
 from bayes_scaling.study.jobs import Job, Task
-from bayes_scaling.study.pool import process_pool
 
 _LOOK_SECONDS = 0.5
 
@@ -51,7 +52,7 @@ def do_all(
 
 def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | None], None]) -> None:
     """Run the chunks on an executor; the first error cancels the chunks that have not begun."""
-    futures = [executor.submit(run_packed, pack(chunk)) for chunk in chunks]
+    futures = [submit(executor, run_chunk, chunk) for chunk in chunks]
     waiting = set(futures)
     try:
         while waiting:

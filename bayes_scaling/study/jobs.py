@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -69,11 +68,6 @@ class Task:
     runs: Runs
     model: ScalingModel
     settings: dict[str, Any]
-
-    @property
-    def n_unknowns(self) -> int:
-        """How many numbers the fit samples: the more there are, the longer it takes."""
-        return sum(math.prod(p.dims.values()) for p in self.model.parameters)
 
 
 def jobs_of(

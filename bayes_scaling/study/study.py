@@ -223,7 +223,7 @@ class Study:
                 self._kept.record(name, failed(error))
             else:
                 groups.setdefault(structure, []).append(task)
-        return sorted(groups.values(), key=lambda tasks: tasks[0].n_unknowns, reverse=True)
+        return sorted(groups.values(), key=lambda tasks: tasks[0].model.size, reverse=True)
 
     def _inputs(self, job: Job) -> tuple[Runs, ScalingModel, dict[str, Any]]:
         """Return what a job's fit needs: rows, model and settings."""

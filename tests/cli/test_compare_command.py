@@ -14,9 +14,10 @@ from bayes_scaling.cli.app import app
 from bayes_scaling.cli.comparisons import _choose_runs
 from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS, is_published_split
 from bayes_scaling.errors import RunsError
-from bayes_scaling.evaluation.backtesting import STACKED, Backtest
 from bayes_scaling.evaluation.baselines import point_fits
+from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.evaluation.splits import COMPARED_LAWS, RATIO_LAW, plan_comparison
+from bayes_scaling.evaluation.verdicts import STACKED
 
 LAWS = ["power_law", "two_stage_linear"]
 DIRECT, LINEAR = "least_squares_direct", "least_squares_two_stage_linear"

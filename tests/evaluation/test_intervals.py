@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from bayes_scaling.errors import ModelError
-from bayes_scaling.evaluation.backtesting import STACKED, Backtest
 from bayes_scaling.evaluation.intervals import INTERVALS
+from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.evaluation.uncertainty import Clusters, clustered_mean, clustered_share
+from bayes_scaling.evaluation.verdicts import STACKED
 
 LEAST_SQUARES = "least_squares_direct"
 FAMILIES = {"law": "direct", "worse": "direct", STACKED: STACKED, LEAST_SQUARES: "point"}

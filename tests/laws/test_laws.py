@@ -255,7 +255,9 @@ def test_accuracy_is_a_power_of_the_reducible_loss(name):
         ratio = (loss - loss_E) / (p["loss_level"] - loss_E)
         x = {"loss": loss - p["loss_level"]}
         expected = np.exp(-((p["neg_log_q"] - E) * ratio ** p["kappa"] + E))
-        np.testing.assert_allclose(law.normalised_accuracy(p, x, c, np), expected, rtol=2e-3, atol=1e-9)
+        np.testing.assert_allclose(
+            law.normalised_accuracy(p, x, c, np), expected, rtol=2e-3, atol=1e-9
+        )
 
 
 def test_the_loss_of_two_terms_is_that_of_hoffmann():

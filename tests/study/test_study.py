@@ -20,7 +20,7 @@ from bayes_scaling import BayesScalingError, Study
 from bayes_scaling.cli.app import app
 from bayes_scaling.fitting import fit as fitting
 from bayes_scaling.fitting import store as storing
-from bayes_scaling.study.chunks import split
+from bayes_scaling.fitting.shares import split
 from bayes_scaling.study.jobs import Job
 
 TINY = {"draws": 50, "tune": 50, "chains": 2}

@@ -56,6 +56,21 @@ def process_pool(workers: int) -> Iterator[Executor]:
         lifeline.close()
 
 
+@contextmanager
+def executor_of(workers: int, executor: Executor | None = None) -> Iterator[Executor | None]:
+    """Yield what runs tasks: the given executor, else new processes, else None for one worker."""
+    if executor is not None or workers == 1:
+        yield executor
+    else:
+        with process_pool(workers) as pool:
+            yield pool
+
+
+def cores_of(workers: int, executor: Executor | None) -> int:
+    """Return how many chains of a fit a worker should run at one time."""
+    return 1 if executor is not None else max(1, (os.cpu_count() or 1) // workers)
+
+
 def _start(lifeline: Connection) -> None:
     """Prepare a worker process."""
     # Ctrl-C reaches every process of a terminal; the parent answers it for all.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bayes_scaling.study.pool import process_pool
+from bayes_scaling.fitting.workers import process_pool
 
 
 def is_running(pid):
@@ -69,7 +69,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from bayes_scaling.study.pool import process_pool\n"
+        "from bayes_scaling.fitting.workers import process_pool\n"
         "if __name__ == '__main__':\n"
         "    with process_pool(1) as pool:\n"
         "        print(pool.submit(os.getpid).result(), flush=True)\n"
