@@ -1,4 +1,4 @@
-"""Fit every direct law to every embedded series and list the posteriors that fall short.
+"""Fit the laws to every embedded series and list the posteriors that fall short.
 
 Run: uv run python benchmarks/geometry.py [--below FLOPS]
 Prints one line a fit and, last, one JSON line: fits, divergences, worst R-hat and ESS.
@@ -21,8 +21,19 @@ COMPUTE_LAWS = (
     "broken_power_law",
     "drifting_power_law",
     "drifting_power_law_ceiling",
+    "loss_power_law",
+    "loss_power_law_ceiling",
+    "loss_drifting_power_law",
+    "loss_drifting_power_law_ceiling",
+    "loss_logistic",
 )
-RATIO_LAWS = ("params_tokens", "drifting_params_tokens")
+RATIO_LAWS = (
+    "params_tokens",
+    "params_tokens_power",
+    "drifting_params_tokens",
+    "loss_params_tokens_power",
+    "loss_drifting_params_tokens",
+)
 
 
 def jobs() -> Iterator[tuple[str, Runs]]:
