@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -50,6 +51,10 @@ def run_compare(
     draws: Annotated[int, typer.Option(min=4, help="Kept draws of each chain.")] = 1000,
     tune: Annotated[int, typer.Option(min=1, help="Warm-up steps of each chain.")] = 1000,
     chains: Annotated[int, typer.Option(min=1)] = 4,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Fits that run at one time; by default one for each core."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
@@ -60,7 +65,12 @@ def run_compare(
     """
     from bayes_scaling.cli import terminal
 
+    at_once = workers or os.cpu_count() or 1
     with terminal.reporting():
+        if at_once > 1:
+            from bayes_scaling.fitting.workers import import_ahead
+
+            import_ahead()
         with terminal.status("Importing PyMC"):
             from bayes_scaling.cli import compare_view
             from bayes_scaling.evaluation.backtesting import backtest
@@ -78,7 +88,14 @@ def run_compare(
         made = (plan.models, plan.runs)
         with terminal.tell_steps() as tell:
             result = backtest(
-                *made, [plan.cutoff], loss=plan.loss, loo=True, store=store, on_fit=tell, **settings
+                *made,
+                [plan.cutoff],
+                loss=plan.loss,
+                loo=True,
+                store=store,
+                on_fit=tell,
+                workers=at_once,
+                **settings,
             )
         with terminal.status("Drawing"):
             shown = choose_shown(result, *made, plan.cutoff, store, **settings)

@@ -1,7 +1,10 @@
 """Rolling origin on simulated and real ladders."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 from ladders import as_runs, budgets, centred, count_correct, curve
 
@@ -51,6 +54,35 @@ def test_every_model_is_scored_on_every_run_above_the_cutoff(result, ladders):
     assert scores["flops"].min() > 6e21
     assert (scores["distance"] > 1).all()
     assert set(scores["family"]) == {"direct", "point", "stacked"} | {"point"}
+
+
+@pytest.mark.slow
+def test_the_scores_do_not_depend_on_the_workers(result, models, ladders):
+    told = []
+    several = backtest(models, ladders, [6e21], loo=True, workers=2, on_fit=told.append, **FAST)
+    pd.testing.assert_frame_equal(several.scores, result[0].scores)
+    pd.testing.assert_frame_equal(several.fits, result[0].fits)
+    pd.testing.assert_frame_equal(several.weights, result[0].weights)
+    assert any("of 8 fits" in what for what in told)
+
+
+@pytest.mark.slow
+def test_any_executor_does_the_work_and_says_what_could_not_be_fitted(models, ladders):
+    with ThreadPoolExecutor(2) as threads:
+        found = backtest(
+            {**models, "through": "loss_power_law"},
+            ladders,
+            [6e21],
+            baselines=False,
+            stack=False,
+            executor=threads,
+            workers=2,
+            **FAST,
+        )
+    assert set(found.scores["model"]) == set(models)
+    assert set(found.skipped["model"]) == {"through"}
+    with pytest.raises(BayesScalingError, match="workers should be at least 1, not 0"):
+        backtest(models, ladders, [6e21], workers=0)
 
 
 @pytest.mark.slow
