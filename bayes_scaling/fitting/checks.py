@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 # Rule of thumb of Kallioinen et al. 2023: a normal forecast reaches it if its mean moves by a
 # quarter of its sd when the log density of the priors is doubled.
 SENSITIVE = 0.05
-# Name of the check whose subject is the forecast itself.
+# Names of the checks whose subject is the forecast itself, whatever its direction.
 SENSITIVITY = "prior sensitivity"
+NUMBER = "number of runs"
+_ON_FORECASTS = (SENSITIVITY, NUMBER)
+# A parameter that keeps more than this share of its prior's variance is little learned.
+_KEPT = 0.5
 
 
 class FitChecks:
@@ -57,6 +61,7 @@ class FitChecks:
             check_convergence(self._fit),
             *self.residuals,
             *check_pit(self._fit),
+            check_number(self._fit, self.conflicts),
             check_conflicts(self.conflicts),
             check_sensitivity(forecast_sensitivity(self._fit)),
         ]
@@ -68,7 +73,7 @@ class FitChecks:
 
     def cautions(self) -> list[str]:
         """Return what failures say of forecasts of larger runs; see :meth:`Fit.cautions`."""
-        return [c.sentence for c in failures(self.all) if c.direction or c.check == SENSITIVITY]
+        return [c.sentence for c in failures(self.all) if c.direction or c.check in _ON_FORECASTS]
 
 
 # ---- convergence ---------------------------------------------------------------------------------
@@ -88,6 +93,26 @@ def check_convergence(fit: Fit) -> Check:
 
 
 # ---- priors --------------------------------------------------------------------------------------
+
+
+def check_number(fit: Fit, conflicts: pd.DataFrame) -> Check:
+    """Return whether the runs give as many numbers as the model has parameters.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    conflicts : pandas.DataFrame
+        From :func:`bayes_scaling.fitting.sensitivity.prior_conflicts`.
+    """
+    found, needed = fit.bound.n_numbers, fit.bound.n_parameters
+    prior = conflicts.index[conflicts["contraction"] < 1 - _KEPT].tolist()
+    little = f" They say little of {', '.join(prior)}, which keep most of their prior." * bool(
+        prior
+    )
+    enough = found >= needed
+    sentence = f"The runs give {found} numbers for {needed} parameters.{'' if enough else little}"
+    return Check(NUMBER, found, needed, nan, nan, enough, "", sentence)
 
 
 def check_conflicts(conflicts: pd.DataFrame) -> Check:

@@ -46,12 +46,13 @@ def prior_conflicts(fit: Fit) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row for each sampled parameter, and for each element of a vector: `prior_mean`,
-        `prior_sd` and `posterior_mean` in the parameter's unit, `distance` of the means in
-        prior sd, and `conflict`, whether it is more than 2. A prior that is cut at another
-        parameter, as the floor's is at the level, is taken given the posterior mean of that
-        parameter. Offsets that are standard normal by definition are listed only in conflict.
+        `prior_sd`, `posterior_mean` and `posterior_sd` in the parameter's unit, `distance` of the
+        means in prior sd, `contraction`, the share of the prior's variance that the scores have
+        taken away, and `conflict`, whether the distance is more than 2. A prior that is cut at
+        another parameter, as the floor's is at the level, is taken given the posterior mean of
+        that parameter. Offsets that are standard normal by definition are listed only in conflict.
     """
-    means = fit.posterior.mean(("chain", "draw"))
+    means, sds = (getattr(fit.posterior, f)(("chain", "draw")) for f in ("mean", "std"))
     offsets = _offsets(fit.bound)
     parts = []
     for name, drawn in _given_the_others(fit, means).items():
@@ -64,9 +65,11 @@ def prior_conflicts(fit: Fit) -> pd.DataFrame:
                 "prior_mean": np.ravel(drawn.mean(axis=0)),
                 "prior_sd": np.ravel(drawn.std(axis=0)),
                 "posterior_mean": np.ravel(posterior),
+                "posterior_sd": np.ravel(sds[name].to_numpy()),
             }
         )
         part["distance"] = (part["posterior_mean"] - part["prior_mean"]) / part["prior_sd"]
+        part["contraction"] = 1 - (part["posterior_sd"] / part["prior_sd"]) ** 2
         part["conflict"] = part["distance"].abs() > CONFLICT
         parts.append(part[part["conflict"]] if name in offsets else part)
     return pd.concat(parts).set_index("parameter")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bayes_scaling.modelling.model import Floor, ScalingModel
 
 # Families whose location `mu` may be left to the chance level.
+_IMPROPER = ("Flat", "HalfFlat")
 _CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
 
 
@@ -89,6 +90,23 @@ class BoundModel:
         """
         counted = bool((self.observations["n_items"] > 0).any())
         return tuple(p for p in self.model.parameters if counted or p != BINOMIAL_SHARE)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many parameters runs have to tell of.
+
+        A vector counts as one: its scale is learned. The share of binomial noise moves no curve.
+        """
+        return sum(p != BINOMIAL_SHARE for p in self.parameters)
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers the runs give: a score each, and a loss if the law goes through it.
+
+        Several samples k of one run are one score.
+        """
+        runs = len(np.unique(self.observations["run"]))
+        return 2 * runs if self.model.two_stage else runs
 
     def structure(self) -> tuple[Any, ...]:
         """Return what machine code depends on: everything but numbers."""
@@ -360,10 +378,16 @@ def bind(model: ScalingModel, runs: Runs) -> BoundModel:
         raise ModelError(
             f"likelihood {name!r} needs n_items in every row; give them, or choose 'normal'"
         )
-    # The share of binomial noise has a proper prior and moves no curve: it needs no run.
-    needed = [p for p in settled.parameters if p != BINOMIAL_SHARE]
-    seen = observe(kept, model.law, len(needed), loss)
-    return BoundModel(_with_floor_at(settled, float(seen["chance"])), runs, seen)
+    seen = observe(kept, model.law, loss)
+    bound = BoundModel(_with_floor_at(settled, float(seen["chance"])), runs, seen)
+    improper = [name for name, prior in bound.priors.items() if prior.distribution in _IMPROPER]
+    if improper and bound.n_numbers < bound.n_parameters:
+        raise ModelError(
+            f"{bound.n_numbers} observed numbers for the {bound.n_parameters} parameters of "
+            f"{model.law_name}, and the prior of {', '.join(improper)} is improper; give a proper "
+            "one, or add runs"
+        )
+    return bound
 
 
 def _with_floor_at(model: ScalingModel, chance: float) -> ScalingModel:

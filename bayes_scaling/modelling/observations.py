@@ -23,7 +23,7 @@ _MEND = {
 }
 
 
-def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = None) -> xr.Dataset:
+def observe(runs: Runs, law: ScalingLaw, loss: str | None = None) -> xr.Dataset:
     """Return one series of runs as a model sees it.
 
     Parameters
@@ -32,8 +32,6 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
         One series: one benchmark, metric and mixture.
     law : ScalingLaw
         The law to be fitted; its inputs must be in the runs.
-    n_parameters : int
-        Number of parameters of the whole model that runs must determine.
     loss : str, optional
         Column of the loss that a two-stage law goes through.
 
@@ -49,11 +47,11 @@ def observe(runs: Runs, law: ScalingLaw, n_parameters: int, loss: str | None = N
     Raises
     ------
     ModelError
-        If an input is missing or constant, or there are fewer runs than parameters.
+        If an input is missing or constant.
     """
     runs.require_one_series()
     table = runs.table
-    _check(runs, law, n_parameters)
+    _check(runs, law)
     if loss is not None:
         check_loss(runs, law.name, loss)
     inputs = {name: ("row", table[name].to_numpy(float)) for name in law.columns}
@@ -93,7 +91,7 @@ def _labels(table: pd.DataFrame) -> list[str]:
     return [f"{run}, k={k:g}" for run, k in zip(names, table["k"], strict=True)]
 
 
-def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
+def _check(runs: Runs, law: ScalingLaw) -> None:
     table = runs.table
     where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
     for one in law.reads:
@@ -121,12 +119,6 @@ def _check(runs: Runs, law: ScalingLaw, n_parameters: int) -> None:
             f"{where}: all runs have about the same tokens per parameter, so "
             f"{law.name} cannot tell their effects apart; use a law in flops, or add runs at other "
             "ratios"
-        )
-    n_runs = table["run"].nunique()
-    if n_runs < n_parameters:
-        raise ModelError(
-            f"{where}: {n_runs} runs for the {n_parameters} parameters of {law.name}; "
-            "add runs or choose a simpler law"
         )
     if table["n_items"].isna().any() and table["score"].nunique() < 2:
         raise ModelError(

@@ -104,7 +104,6 @@ def test_without_a_command_help_is_shown():
         (["--benchmark", "hellaswag", "--metric", "f1"], "Available: acc, acc_norm"),
         (["--tokens-per-param", "33"], "Available: 10, 20, 40, 80, 160"),
         (["--fit-below", "1e10"], "no run has at most 1e+10 FLOPs; the smallest has 1e+18"),
-        (["--fit-below", "1.25e18"], "2 runs for the 3 parameters of power_law"),
         (["--at", "-1"], "flops must be positive and finite"),
         (["--benchmark", "humaneval-py"], "choose one with --metric pass@1, or a law"),
         (["--law", "pass_at_k"], "arc_easy (acc): pass_at_k needs 'k'"),

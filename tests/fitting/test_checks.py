@@ -11,7 +11,7 @@ import xarray as xr
 from ladders import as_runs, budgets, count_correct
 from pymc_extras.prior import Prior
 
-from bayes_scaling import fit_runs, load_model
+from bayes_scaling import Runs, fit_runs, load_model
 from bayes_scaling.fitting import checks as checks_module
 from bayes_scaling.fitting.checks import check_sensitivity
 from bayes_scaling.fitting.residual_checks import LEVEL, check_pit, check_residuals
@@ -284,6 +284,27 @@ def test_a_conflict_is_named_in_words(stated):
     assert not row["passed"]
     assert "exponent is " in row["sentence"]
     assert "prior sd from its prior mean (0.61" in row["sentence"] or "(0.62" in row["sentence"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("law", ["power_law_ceiling", "broken_power_law", "drifting_power_law"])
+def test_four_runs_are_fitted_and_it_is_said_what_is_prior(arc_easy, law):
+    table = arc_easy.table.sort_values("flops")
+    four = Runs.from_frame(table.iloc[np.linspace(0, len(table) - 1, 4).astype(int)])
+    fit = fit_runs(four, law)
+    row = fit.checks().set_index("check").loc["number of runs"]
+    assert row["passed"] == (fit.bound.n_parameters <= 4)
+    assert row["value"] == 4
+    kept = fit.conflicts()["contraction"] < 0.5
+    assert kept.any()
+    if not row["passed"]:
+        assert all(name in row["sentence"] for name in kept.index[kept])
+        assert row["sentence"] in fit.cautions()
+    # More runs say more.
+    many = fit_runs(arc_easy, law)
+    assert many.checks().set_index("check").loc["number of runs", "passed"]
+    ahead = {"flops": 10 * float(table["flops"].max())}
+    assert fit.forecast(**ahead)["curve"].std() > many.forecast(**ahead)["curve"].std()
 
 
 @pytest.mark.slow

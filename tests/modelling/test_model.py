@@ -269,11 +269,18 @@ def test_filter_drops_scores_near_chance():
     assert seen.sizes["row"] == 6
 
 
-def test_too_few_runs_are_counted_after_the_filter():
+def test_runs_are_counted_after_the_filter():
     scores = [0.24, 0.25, 0.26, 0.25, 0.27, 0.28, 0.55, 0.6]
     runs = as_runs(budgets(8), score=scores, n_items=500)
-    with pytest.raises(ModelError, match="2 runs for the 3 parameters"):
-        load_model("power_law").with_options(floor="filter").on(runs)
+    bound = load_model("power_law").with_options(floor="filter").on(runs)
+    assert (bound.n_numbers, bound.n_parameters) == (2, 3)
+
+
+def test_fewer_runs_than_parameters_need_proper_priors():
+    few = as_runs(budgets(3), score=[0.4, 0.5, 0.6], n_items=500)
+    assert load_model("broken_power_law").on(few).n_numbers == 3
+    with pytest.raises(ModelError, match=r"the prior of exponent is improper; give a proper"):
+        load_model("broken_power_law").with_priors(exponent=Prior("Flat")).on(few)
 
 
 def test_a_free_floor_is_a_parameter_and_a_fixed_one_is_not(runs):
