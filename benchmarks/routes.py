@@ -141,6 +141,25 @@ def coverage_of(name: str, result: Backtest) -> pd.DataFrame:
     )
 
 
+def write_docs(whole: pd.DataFrame, coverage: pd.DataFrame) -> None:
+    """Write both tables into docs/comparison.md, laws side by side, and all rows as CSV."""
+    whole.to_csv(ROOT / "docs" / "routes.csv", index=False)
+    marks = {"cannot tell": "", "direct": " **direct**", "through the loss": " **loss**"}
+    cells = whole.assign(cell=whole["difference"] + whole["better"].map(marks))
+    page = ROOT / "docs" / "comparison.md"
+    text = page.read_text(encoding="utf-8")
+    rows = ["ladder", "loss", "distance"]
+    parts = []
+    for laws in (IN_COMPUTE, IN_BOTH):
+        part = cells[cells["direct law"].isin(laws)]
+        if len(part):
+            wide = part.pivot_table("cell", rows, "direct law", "first", observed=True)[list(laws)]
+            order = part[rows].drop_duplicates()
+            parts.append(as_markdown(order.merge(wide.reset_index(), on=rows)))
+    text = replace_between(text, "routes", "\n\n".join(parts))
+    page.write_text(replace_between(text, "coverage", as_markdown(coverage)), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -162,11 +181,7 @@ def main() -> None:
         print(tables[-1].to_string(index=False), coverage[-1].to_string(index=False), sep="\n")
     whole = pd.concat(tables, ignore_index=True)
     if options.write_docs:
-        page = ROOT / "docs" / "comparison.md"
-        text = page.read_text(encoding="utf-8")
-        text = replace_between(text, "routes", as_markdown(whole))
-        text = replace_between(text, "routes, coverage", as_markdown(pd.concat(coverage)))
-        page.write_text(text, encoding="utf-8")
+        write_docs(whole, pd.concat(coverage))
     answers = whole["better"].value_counts().to_dict()
     print(json.dumps({"answers": answers, "seconds": round(time.perf_counter() - start)}))
 

@@ -35,10 +35,13 @@ def write(folder: Path, result: Backtest, figures: dict[str, Any]) -> list[Path]
     result.by_benchmark().to_csv(folder / "compare_by_benchmark.csv", index=False)
     result.scores.to_csv(folder / "compare_scores.csv", index=False)
     result.differences().to_csv(folder / "compare_differences.csv", index=False)
+    tables = ["compare", "compare_by_benchmark", "compare_scores", "compare_differences"]
+    if result.pairs:
+        result.routes(by=["distance"]).to_csv(folder / "compare_routes.csv", index=False)
+        tables.append("compare_routes")
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=160)
         plt.close(figure)
-    tables = ["compare", "compare_by_benchmark", "compare_scores", "compare_differences"]
     return [folder / name for name in (*(f"{table}.csv" for table in tables), *figures)]
 
 
@@ -72,6 +75,7 @@ def to_json(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> dict[s
         "models": plain_records(result.by_model()),
         "published": published or None,
         "differences": plain_records(result.differences()),
+        "routes": plain_records(result.routes(by=["distance"])) if result.pairs else [],
         "benchmarks": plain_records(result.by_benchmark()),
         "verdicts": result.verdicts(),
         "notes": list(plan.runs.notes),
@@ -96,6 +100,8 @@ def show(plan: ComparisonPlan, result: Backtest, files: list[Path]) -> None:
             "perhaps as means over seven of these benchmarks (docs/published.md)."
         )
     console.print(_difference_table(result.differences()))
+    if result.pairs:
+        console.print(_route_table(result.routes(by=["distance"])))
     cells = result.by_benchmark()
     for title, column in (("Mean absolute error", "mae"), ("CRPS", "crps"), ("90%", "cover90")):
         console.print(_cross_table(cells, title, column))
@@ -161,6 +167,26 @@ def _difference_table(table: pd.DataFrame) -> Table:
         difference = f"{row['difference']:+.4f}"
         numbers = (difference, interval, effect, f"{row['n']}")
         shown.add_row(row["model"], row["reference"], *numbers)
+    return shown
+
+
+def _route_table(table: pd.DataFrame) -> Table:
+    """Return how much larger the mean CRPS is through the loss, by pair and distance."""
+    shown = plain_table()
+    shown.title = (
+        "CRPS through the loss less that of the same law direct, by compute over the largest fitted"
+    )
+    for name in ("distance", "law", "loss"):
+        shown.add_column(name, no_wrap=True)
+    for name in ("direct", "through the loss", "difference", "90% interval", "scores"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("better", no_wrap=True)
+    for row in table.to_dict("records"):
+        known = not pd.isna(row["low"])
+        interval = f"{row['low']:+.4f} to {row['high']:+.4f}" if known else "–"
+        means = (f"{row['direct_mean']:.4f}", f"{row['through_mean']:.4f}")
+        numbers = (*means, f"{row['difference']:+.4f}", interval, f"{row['n']}")
+        shown.add_row(str(row["distance"]), row["direct"], row["loss"], *numbers, row["better"])
     return shown
 
 

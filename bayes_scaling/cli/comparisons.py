@@ -34,7 +34,7 @@ def run_compare(
     law: Annotated[
         list[str] | None,
         typer.Option(
-            help="A ready model or a TOML file; may be repeated. By default eight laws, and one "
+            help="A ready model or a TOML file; may be repeated. By default eleven laws, and two "
             "in parameters and tokens if their ratio varies."
         ),
     ] = None,
@@ -60,7 +60,8 @@ def run_compare(
     """Compare laws by their forecasts of held-out larger runs, and by leave-one-out.
 
     Writes compare.csv (one row per model), compare_by_benchmark.csv, compare_scores.csv,
-    compare_differences.csv and figures to the folder of --out. Finished fits are kept there, so
+    compare_differences.csv, compare_routes.csv (direct laws against the same laws through the
+    loss) and figures to the folder of --out. Finished fits are kept there, so
     that an interrupted command can be run again and continues from them.
     """
     from bayes_scaling.cli import terminal

@@ -17,12 +17,15 @@ COMPARED_LAWS = (
     "broken_power_law",
     "drifting_power_law",
     "drifting_power_law_ceiling",
+    "loss_power_law_ceiling",
+    "loss_drifting_power_law_ceiling",
+    "loss_logistic",
     "two_stage_linear",
     "two_stage_logistic",
     "exponential_loss",
 )
 # Only a ladder of several ratios of tokens to parameters can say what each of the two is worth.
-RATIO_LAW = "drifting_params_tokens"
+RATIO_LAWS = ("drifting_params_tokens", "loss_drifting_params_tokens")
 # The runs in the last factor of 6 of compute are held out, about as in Krajewski et al. 2025.
 _HELD_OUT_FACTOR = 6.0
 
@@ -77,8 +80,8 @@ def plan_comparison(
     runs : Runs
         One or more series of one mixture.
     laws : sequence of str
-        Names or TOML files of models; by default eight laws, and one in parameters and tokens
-        where the ratio of these varies.
+        Names or TOML files of models; by default eleven laws, and two in parameters and
+        tokens where the ratio of these varies.
     cutoff : float, optional
         Largest budget to fit, in FLOPs; by default a sixth of the largest run's.
     loss : str, optional
@@ -93,7 +96,7 @@ def plan_comparison(
     --------
     >>> from bayes_scaling.datasets.krajewski2025 import standard_runs
     >>> len(plan_comparison(standard_runs()).models)
-    8
+    11
     """
     if len(runs.mixtures) > 1:
         raise RunsError(f"choose one with --mixture: {', '.join(runs.mixtures)}")
@@ -113,12 +116,12 @@ def default_models(
     fitted : Runs
         The runs that are to be fitted.
     laws : sequence of str
-        Names or TOML files of models; by default eight laws, and one in parameters and tokens
-        where the ratio of these varies.
+        Names or TOML files of models; by default eleven laws, and two in parameters and
+        tokens where the ratio of these varies.
     loss : str, optional
         Loss that two-stage laws go through.
     """
-    usual = (*COMPARED_LAWS, RATIO_LAW) if ratios_vary(fitted.table) else COMPARED_LAWS
+    usual = (*COMPARED_LAWS, *RATIO_LAWS) if ratios_vary(fitted.table) else COMPARED_LAWS
     models = {Path(law).stem: load_model(law) for law in laws or usual}
     return {n: m.with_options(loss=loss) if m.two_stage else m for n, m in models.items()}
 

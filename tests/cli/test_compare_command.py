@@ -16,7 +16,8 @@ from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS, is_publish
 from bayes_scaling.errors import RunsError
 from bayes_scaling.evaluation.baselines import point_fits
 from bayes_scaling.evaluation.results import Backtest
-from bayes_scaling.evaluation.splits import COMPARED_LAWS, RATIO_LAW, plan_comparison
+from bayes_scaling.evaluation.routes import RoutePair
+from bayes_scaling.evaluation.splits import COMPARED_LAWS, RATIO_LAWS, plan_comparison
 from bayes_scaling.evaluation.verdicts import STACKED
 
 LAWS = ["power_law", "two_stage_linear"]
@@ -75,7 +76,7 @@ def test_embedded_data_are_the_papers_split():
 def test_a_law_in_parameters_and_tokens_takes_part_where_both_vary(own):
     one, two = (own_ladder("quiz", seed=0), own_ladder("quiz", seed=1, ratio=80.0))
     two["run"] = "more-" + two["run"]
-    for tables, laws in (([one], COMPARED_LAWS), ([one, two], (*COMPARED_LAWS, RATIO_LAW))):
+    for tables, laws in (([one], COMPARED_LAWS), ([one, two], (*COMPARED_LAWS, *RATIO_LAWS))):
         assert tuple(choose(own(*tables), laws=[]).models) == laws
     assert list(choose(own(one, two)).models) == LAWS  # those asked for, and no others
 
@@ -85,7 +86,7 @@ def test_embedded_runs_of_every_ratio_are_compared_on_request():
     ratios = {round(ratio) for ratio in task.runs.table["tokens_per_param"]}
     assert {10, 20, 40, 80, 160} <= ratios
     assert set(usual.runs.table["run"]) < set(task.runs.table["run"])
-    assert list(task.models) == [*COMPARED_LAWS, RATIO_LAW]
+    assert list(task.models) == [*COMPARED_LAWS, *RATIO_LAWS]
     assert task.cutoff == usual.cutoff
     both = CliRunner().invoke(app, ["compare", "--all-ratios", "--tokens-per-param", "40"])
     assert both.exit_code == 2
@@ -178,6 +179,24 @@ def test_losses_disagreement_and_lack_of_convergence_are_said():
     assert "won: leave-one-out prefers a, held-out runs b" in said
     assert "NOT CONVERGED: a on lost: R-hat 1.2" in said
     assert "left out: c: too few runs" in said
+
+
+def test_routes_are_printed_and_written(capsys, tmp_path):
+    plain = made_up()
+    scores = plain.scores.assign(distance=2.0)
+    paired = Backtest(
+        scores, plain.fits, plain.weights, plain.skipped, (RoutePair("a", "b", "loss_own"),)
+    )
+    compare_view.show(choose(), paired, compare_view.write(tmp_path, paired, {}))
+    said = capsys.readouterr().out
+    assert "CRPS through the loss less that of the same law direct" in said
+    (line,) = [x for x in said.splitlines() if "loss_own" in x]
+    assert "cannot tell" in line
+    assert len(pd.read_csv(tmp_path / "compare_routes.csv")) == 1
+    routes = compare_view.to_json(choose(), paired, [])["routes"]
+    assert [row["through"] for row in routes] == ["b"]
+    assert json.dumps(routes)
+    assert compare_view.to_json(choose(), plain, [])["routes"] == []
 
 
 def test_intervals_stand_beside_the_means(capsys):
