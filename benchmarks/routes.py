@@ -117,9 +117,15 @@ def table_of(name: str, result: Backtest, by: list[str]) -> pd.DataFrame:
     shown["direct"] = found["direct_mean"].map("{:.4f}".format)
     shown["through"] = found["through_mean"].map("{:.4f}".format)
     ends = zip(found["difference"], found["low"], found["high"], strict=True)
-    shown["difference"] = [f"{d:+.4f} ({low:+.4f} to {high:+.4f})" for d, low, high in ends]
+    shown["difference"] = [_with_interval(d, low, high) for d, low, high in ends]
     shown["better"] = found["better"]
     return shown
+
+
+def _with_interval(difference: float, low: float, high: float) -> str:
+    """Return a difference with its interval, if there is one."""
+    between = "" if pd.isna(low) else f" ({low:+.4f} to {high:+.4f})"
+    return f"{difference:+.4f}{between}"
 
 
 def coverage_of(name: str, result: Backtest) -> pd.DataFrame:
