@@ -10,6 +10,7 @@ from bayes_scaling import Runs, fit_runs
 from bayes_scaling.errors import ModelError
 from bayes_scaling.fitting.error_budgets import (
     DIRECT_SOURCES,
+    JOINT_SOURCES,
     TWO_STAGE_SOURCES,
     _two_way,
     error_budget,
@@ -75,7 +76,12 @@ def two_stage_fit(runs):
     return fit_runs(runs, "two_stage_logistic")
 
 
-@pytest.mark.parametrize("name", ["two_stage_fit", "power_law_fit"])
+@pytest.fixture(scope="module")
+def joint_fit(runs):
+    return fit_runs(runs, "loss_drifting_power_law")
+
+
+@pytest.mark.parametrize("name", ["two_stage_fit", "joint_fit", "power_law_fit"])
 def test_parts_are_shares_that_add_up_to_the_variance_of_the_forecast(request, name):
     fit, flops = request.getfixturevalue(name), [1e19, 1e22, 1e24]
     budget = error_budget(fit, flops=flops)
@@ -87,7 +93,8 @@ def test_parts_are_shares_that_add_up_to_the_variance_of_the_forecast(request, n
     np.testing.assert_allclose(budget["total"], simulated, rtol=0.12)
 
 
-def test_sources_are_named_by_stage(two_stage_fit, power_law_fit):
+def test_sources_are_named_by_stage(two_stage_fit, joint_fit, power_law_fit):
+    assert tuple(error_budget(joint_fit, flops=1e22)["source"].values) == JOINT_SOURCES
     assert tuple(error_budget(two_stage_fit, flops=1e22)["source"].values) == TWO_STAGE_SOURCES
     assert tuple(error_budget(power_law_fit, flops=1e22)["source"].values) == DIRECT_SOURCES
 
