@@ -259,7 +259,7 @@ def simulate(bound: BoundModel, drawn: xr.Dataset, rng: np.random.Generator) -> 
     """
     rows, simulated = bound.observations, {}
     if bound.model.two_stage:
-        mean = bound.log_loss(drawn, rows)
+        mean = bound.log_loss(drawn, rows, rng)
         scatter = drawn[LOSS_SCATTER.name] * mean.copy(data=rng.standard_normal(mean.shape))
         simulated["loss"] = xr.apply_ufunc(np.exp, mean + scatter)
         rows = rows.assign(simulated)
