@@ -182,7 +182,7 @@ def _run(
         pd.DataFrame([row for one in found for row in one.fits]),
         pd.DataFrame(weights),
         pd.DataFrame(map(dict, skipped), columns=["model", *_KEY, "cutoff", "reason"]),
-        route_pairs(job.models),
+        route_pairs(job.models, runs),
     )
 
 

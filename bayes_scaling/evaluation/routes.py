@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +13,8 @@ import pandas as pd
 from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.intervals import paired_differences
 from bayes_scaling.modelling.model import ScalingModel
+from bayes_scaling.modelling.observations import choose_loss
+from bayes_scaling.runs import Runs
 
 # Upper ends of the bands of compute over the largest fitted.
 DISTANCES = (3.0, 10.0, 30.0, 100.0, np.inf)
@@ -39,8 +42,12 @@ class RoutePair:
     loss: str
 
 
-def route_pairs(models: Mapping[str, ScalingModel]) -> tuple[RoutePair, ...]:
+def route_pairs(
+    models: Mapping[str, ScalingModel], runs: Runs | None = None
+) -> tuple[RoutePair, ...]:
     """Return the pairs among models that differ in nothing but the route.
+
+    With runs of one mixture, the loss of a pair is the column that "auto" stands for there.
 
     A law through a loss names its direct law. The two models must also have the same likelihood,
     the same treatment of the floor, and the same priors of what they share.
@@ -53,11 +60,18 @@ def route_pairs(models: Mapping[str, ScalingModel]) -> tuple[RoutePair, ...]:
     ['loss_power_law']
     """
     return tuple(
-        RoutePair(direct, through, two_stage.loss)
+        RoutePair(direct, through, _loss_of(two_stage, runs))
         for through, two_stage in models.items()
         for direct, model in models.items()
         if _is_pair(model, two_stage)
     )
+
+
+def _loss_of(model: ScalingModel, runs: Runs | None) -> str:
+    if runs is not None and len(runs.mixtures) == 1:
+        with suppress(ModelError):
+            return choose_loss(runs, model.loss)
+    return model.loss
 
 
 def _is_pair(model: ScalingModel, two_stage: ScalingModel) -> bool:

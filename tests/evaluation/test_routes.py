@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from pymc_extras.prior import Prior
 
-from bayes_scaling import load_model
+from bayes_scaling import Runs, load_model
 from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.routes import RoutePair, compare_routes, route_pairs
 
@@ -20,6 +20,13 @@ def models(**changes):
 def test_models_of_one_curve_are_a_pair():
     found = route_pairs(models(other=load_model("loss_power_law_ceiling")))
     assert found == (RoutePair("power_law", "loss_power_law", "auto"),)
+
+
+def test_the_loss_of_a_pair_is_named_where_the_runs_tell(dclm):
+    (pair,) = route_pairs(models(), dclm)
+    assert pair.loss == "loss_dclm"
+    without = Runs.from_frame(dclm.table.drop(columns=dclm.losses))
+    assert route_pairs(models(), without)[0].loss == "auto"
 
 
 @pytest.mark.parametrize(
