@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -161,14 +161,13 @@ def _run(
     found: list[_Scored] = []
     weights: list[dict[str, Any]] = []
     for cutoff in cutoffs:
-        past = _Past()
+        share: dict[str, float] = {}
         if stack:
             origins = list(_origins(runs.below(cutoff), cutoff / _LOOK_BACK))
             parts = list(_each(job.forecast_past, origins, helpers, tell))
             past = _Past.of(job.models, parts)
             found += [part.scored for part in parts]
-        share = past.weights(job.settings.get("seed", 0))
-        if share:
+            share = past.weights(job.models, job.settings.get("seed", 0))
             weights.append({"cutoff": cutoff, **past.worth, **share})
         score = partial(job.score, share=share)
         found += _each(score, list(_origins(runs, cutoff)), helpers, tell)
@@ -302,14 +301,17 @@ class _Past:
             return cls()
         return cls(complete, Clusters.of(pd.concat([part.ahead for part in parts])))
 
-    def weights(self, seed: int) -> dict[str, float]:
+    def weights(self, models: Collection[str], seed: int) -> dict[str, float]:
+        """Return the posterior mean of the weights; without a past, that of the flat prior."""
+        if not self.densities:
+            return dict.fromkeys(models, 1 / len(models))
         return stacking_weights(self.densities, self.clusters, seed=seed)
 
     @property
     def worth(self) -> dict[str, float]:
         """How many scores there are, and how many count as one."""
         if self.clusters is None:
-            return {}
+            return {"past_scores": 0, "design_effect": np.nan}
         effect = past_design_effect(self.densities, self.clusters)
         return {"past_scores": len(self.clusters.run), "design_effect": effect}
 

@@ -34,7 +34,8 @@ class Backtest:
         Weight of each model in the stacked forecast, one row per cut-off. Weights come from
         forecasts within the fitted runs, pooled over series: `past_scores` says how many, and
         `design_effect` how many of them count as one
-        (:func:`~bayes_scaling.evaluation.stacking.past_design_effect`).
+        (:func:`~bayes_scaling.evaluation.stacking.past_design_effect`). Where there are none, as
+        on ladders of few runs, all models weigh the same.
     skipped : pandas.DataFrame
         What could not be fitted (model, series, cutoff), and the reason.
     pairs : tuple of RoutePair

@@ -31,6 +31,12 @@ def judge(result: Backtest) -> list[str]:
         lines = [*_uneven(known), *_means(scores), *_losses(known), *_disagreement(known)]
         name = _name(origin, origins)
         found += [f"{name}: {line}" if name else line for line in lines]
+    for row in result.weights.to_dict("records"):
+        if not row["past_scores"]:
+            found.append(
+                f"No run up to {row['cutoff']:.3g} FLOPs could be forecast from smaller ones, so "
+                "all laws weigh the same in the stacked forecast"
+            )
     if not result.fits.empty:
         bad = result.fits[result.fits["problems"] != ""]
         found += [

@@ -107,6 +107,21 @@ def test_weights_add_up_and_the_mixture_lies_between(result, ladders):
 
 
 @pytest.mark.slow
+def test_a_ladder_of_four_runs_has_a_stacked_forecast_of_equal_weights(models, ladders):
+    table = ladders.select("one").table.sort_values("flops")
+    low, high = table[table["flops"] <= 6e21], table[table["flops"] > 6e21]
+    few = low[low["flops"] > 2e21].iloc[:4]  # none of them can be forecast from smaller ones
+    found = backtest(
+        models, Runs.from_frame(pd.concat([few, high])), [6e21], baselines=False, **FAST
+    )
+    row = found.weights.iloc[0]
+    assert row["past_scores"] == 0
+    assert row[list(models)].tolist() == [0.5, 0.5]
+    assert set(found.scores["model"]) == {*models, STACKED}
+    assert any("all laws weigh the same" in said for said in found.verdicts())
+
+
+@pytest.mark.slow
 def test_held_out_scores_touch_neither_fits_nor_weights(result, models, ladders):
     table = ladders.table
     above = table["flops"] > 6e21
