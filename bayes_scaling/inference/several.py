@@ -3,10 +3,11 @@
 The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
-2. Otherwise each mode is sampled by chains of its own, in three attempts at most. If all modes have
-   passed and chains have stayed, the modes are weighed and the draws resampled.
-3. Otherwise chains cross now and then. They are spread over the modes again and run four times as
-   long, then sixteen times. The first attempt that passes is kept. If none does, the last is
+2. Otherwise, unless their R-hat shows that chains cross, each mode is sampled by chains of its own,
+   in three attempts at most. If all modes have passed and chains have stayed, the modes are weighed
+   and the draws resampled.
+3. Otherwise chains cross now and then. They are spread over the modes again and run 4 times as
+   long, then 16 and 32 times. The first attempt that passes is kept. If none does, the last is
    kept, and has not converged.
 """
 
@@ -34,7 +35,9 @@ from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _ALONE = ORDER[:3]  # for the chains of one mode
-_CROSSING = (Settings(True, 1.0, 0.99, 4), Settings(True, 1.0, 0.99, 16))
+_CROSSING = tuple(Settings(True, 1.0, 0.99, thin) for thin in (4, 16, 32))
+# Chains that stay at different modes have a larger R-hat, whatever is a mode's weight.
+_CROSSED = 1.1
 _UNKNOWN = float("nan")
 _SHOWN = 4  # parameters of each mode in a sentence
 
@@ -70,6 +73,13 @@ class _Work:
             self.reason = "chains leave the modes they start at"
             return None
         return sets
+
+    def has_crossed(self, spread: Attempt) -> bool:
+        """Return whether chains cross so often that nothing can be learnt of one mode alone."""
+        crossed = spread.diagnostics.max_rhat < _CROSSED
+        if crossed:
+            self.reason = "chains leave the modes they start at"
+        return crossed
 
     def weigh_each(self) -> Found | None:
         """Return draws of all modes in proportion to their weights; None if they are unknown."""
@@ -120,7 +130,7 @@ def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Fo
     first = work.spread(ORDER[:1])
     if first.passed:
         return _finish(work, first, "")
-    if weighed := work.weigh_each():
+    if not work.has_crossed(first) and (weighed := work.weigh_each()):
         return weighed
     last = work.spread(_CROSSING)
     return _finish(work, last, "" if last.passed else _describe_problem(work))

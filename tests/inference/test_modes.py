@@ -302,6 +302,21 @@ def test_modes_that_cannot_be_weighed_are_named(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("rhat", "alone"), [(1.05, False), (1.7, True)])
+def test_chains_that_cross_are_run_longer_at_once(monkeypatch, rhat, alone):
+    """Nothing can be learnt of one mode alone there, so no draws are spent on it."""
+    found = Diagnostics(0, rhat, 900.0, 900.0)
+    monkeypatch.setattr(attempts, "diagnose", lambda posterior, stats: found)
+    monkeypatch.setattr(several, "_CROSSING", attempts.ORDER[:1])
+    samples = sample(Hills(1), draws=200, tune=200)
+    entries = [entry["modes"] for entry in Record.read(samples.sample_stats).attempts]
+    assert ([1] in entries) == alone
+    assert entries[0] == entries[-1] == [1, 2]
+    reason = "chains of mode 1 alone have not converged" if alone else "chains leave the modes"
+    assert f"because {reason}" in samples.diagnostics.unweighed
+
+
+@pytest.mark.slow
 def test_a_mode_that_does_not_converge_by_itself_is_named(monkeypatch):
     def never_two(posterior, stats):
         alone = posterior.sizes["chain"] == 4 and float(posterior["x"].mean()) < -1
