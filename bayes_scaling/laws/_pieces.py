@@ -53,5 +53,9 @@ class DirectLaw(ScalingLaw):
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""
-        above = (p["neg_log_q"] - self.irreducible(p)) * xp.exp(self.log_reducible(p, x, xp))
+        return self.quality(p, self.log_reducible(p, x, xp), xp)
+
+    def quality(self, p: Values, z: Array, xp: Any) -> Array:
+        """Return Q' where the log of the reducible part over that at the centroid is z."""
+        above = (p["neg_log_q"] - self.irreducible(p)) * xp.exp(z)
         return xp.exp(-(above + self.irreducible(p)))

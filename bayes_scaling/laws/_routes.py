@@ -61,16 +61,13 @@ class ThroughLoss(TwoStageLaw):
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""
-        share = p["irreducible_share"]
-        ratio = xp.exp(self.direct.log_reducible(p, x, xp) / p["kappa"])
-        return xp.log(p["loss_level"]) + xp.log(share + (1 - share) * ratio)
+        return log_loss_above(p, self.direct.log_reducible(p, x, xp) / p["kappa"], xp)
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q' at a loss; see :class:`TwoStageLaw`."""
         reducible = p["loss_level"] * (1 - p["irreducible_share"])
         z = p["kappa"] * xp.log(_positive(1 + x["loss"] / reducible, xp))
-        floor = self.direct.irreducible(p)
-        return xp.exp(-((p["neg_log_q"] - floor) * xp.exp(z) + floor))
+        return self.direct.quality(p, z, xp)
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return the features of the direct law."""
@@ -89,6 +86,12 @@ class ThroughLoss(TwoStageLaw):
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
         """Return the constants of the direct law, and the irreducible loss."""
         return self.direct.textbook(p, c, xp) | {"loss_E": p["loss_level"] * p["irreducible_share"]}
+
+
+def log_loss_above(p: Values, log_ratio: Array, xp: Any) -> Array:
+    """Return log L, from the log of the reducible loss over that at the centroid."""
+    share = p["irreducible_share"]
+    return xp.log(p["loss_level"]) + xp.log(share + (1 - share) * xp.exp(log_ratio))
 
 
 def loss_precision(p: Values, z: Array, xp: Any) -> Array:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from bayes_scaling.laws._pieces import CEILING
-from bayes_scaling.laws._routes import IRREDUCIBLE_SHARE, LOSS_E
+from bayes_scaling.laws._routes import IRREDUCIBLE_SHARE, LOSS_E, log_loss_above
 from bayes_scaling.laws._stages import (
     LOSS_EXPONENT,
     MIDPOINT,
@@ -33,9 +33,8 @@ class LossLogistic(TwoStageLaw):
 
     def log_loss(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return the log of the median loss; see :class:`TwoStageLaw`."""
-        share = p["irreducible_share"]
-        ratio = xp.exp(-p["loss_exponent"] / (1 - share) * x["flops"])
-        return xp.log(p["loss_level"]) + xp.log(share + (1 - share) * ratio)
+        exponent = p["loss_exponent"] / (1 - p["irreducible_share"])
+        return log_loss_above(p, -exponent * x["flops"], xp)
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q'; see :class:`ScalingLaw`."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, wait
 
 from bayes_scaling.fitting.shares import split, submit
-from bayes_scaling.fitting.workers import process_pool
+from bayes_scaling.fitting.workers import cores_of, executor_of
 from bayes_scaling.study.chunks import Chunk, run_chunk
 from bayes_scaling.study.folder import StudyFolder
 from bayes_scaling.study.jobs import Job, Task
@@ -36,18 +35,17 @@ def do_all(
     look : callable
         Called from time to time, with the job about to be fitted if that is known.
     """
-    chunks = split(groups, workers)
-    machine = os.cpu_count() or 1
-    if executor is not None:
-        _send([Chunk(folder, tasks, cores=1) for tasks in chunks], executor, look)
-    elif workers == 1:
-        for tasks in chunks:
-            run_chunk(Chunk(folder, tasks, machine), look)
-    elif chunks:
-        processes = min(workers, len(chunks))
-        cores = max(1, machine // processes)
-        with process_pool(processes) as pool:
-            _send([Chunk(folder, tasks, cores) for tasks in chunks], pool, look)
+    parts = split(groups, workers)
+    if not parts:
+        return
+    cores = cores_of(min(workers, len(parts)), executor)
+    chunks = [Chunk(folder, tasks, cores) for tasks in parts]
+    with executor_of(workers, executor) as helpers:
+        if helpers is None:
+            for chunk in chunks:
+                run_chunk(chunk, look)
+        else:
+            _send(chunks, helpers, look)
 
 
 def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | None], None]) -> None:
