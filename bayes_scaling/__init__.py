@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     )
     from bayes_scaling.evaluation.backtesting import backtest
     from bayes_scaling.evaluation.comparison import Comparison, compare, loo
+    from bayes_scaling.evaluation.ladder_backtesting import backtest_ladder
     from bayes_scaling.evaluation.results import Backtest
     from bayes_scaling.fitting.error_budgets import error_budget
     from bayes_scaling.fitting.fit import Fit, fit_runs
     from bayes_scaling.fitting.forecasts import summarise
+    from bayes_scaling.fitting.ladder_fit import LadderFit, fit_ladder
     from bayes_scaling.fitting.store import FitStore
     from bayes_scaling.laws import (
         Constant,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     )
     from bayes_scaling.modelling.bound import BoundModel
     from bayes_scaling.modelling.defaults import available_models
+    from bayes_scaling.modelling.ladder_model import LadderModel
     from bayes_scaling.modelling.law_check import check_law
     from bayes_scaling.modelling.model import ScalingModel, load_model
     from bayes_scaling.runs import Budgets, Runs
@@ -68,6 +71,8 @@ _HOMES = {
     "Fit": "fitting.fit",
     "FitStore": "fitting.store",
     "Input": "laws",
+    "LadderFit": "fitting.ladder_fit",
+    "LadderModel": "modelling.ladder_model",
     "ModelError": "errors",
     "Parameter": "laws",
     "Runs": "runs",
@@ -81,10 +86,12 @@ _HOMES = {
     "available_laws": "laws",
     "available_models": "modelling.defaults",
     "backtest": "evaluation.backtesting",
+    "backtest_ladder": "evaluation.ladder_backtesting",
     "check_file": "datasets",
     "check_law": "modelling.law_check",
     "compare": "evaluation.comparison",
     "error_budget": "fitting.error_budgets",
+    "fit_ladder": "fitting.ladder_fit",
     "fit_runs": "fitting.fit",
     "get_law": "laws",
     "known_benchmarks": "datasets",
@@ -113,6 +120,8 @@ __all__ = [
     "Fit",
     "FitStore",
     "Input",
+    "LadderFit",
+    "LadderModel",
     "ModelError",
     "Parameter",
     "Runs",
@@ -127,10 +136,12 @@ __all__ = [
     "available_laws",
     "available_models",
     "backtest",
+    "backtest_ladder",
     "check_file",
     "check_law",
     "compare",
     "error_budget",
+    "fit_ladder",
     "fit_runs",
     "get_law",
     "known_benchmarks",

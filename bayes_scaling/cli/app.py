@@ -10,6 +10,7 @@ import typer
 from bayes_scaling.cli.checks import run_check
 from bayes_scaling.cli.comparisons import run_compare
 from bayes_scaling.cli.forecasts import run_forecast
+from bayes_scaling.cli.ladders import run_ladder
 from bayes_scaling.cli.studies import run_study
 
 # Plain help: without bytecode caches, Rich's help alone takes more than half a second.
@@ -28,5 +29,6 @@ def main() -> None:
 
 app.command("forecast")(run_forecast)
 app.command("compare")(run_compare)
+app.command("ladder")(run_ladder)
 app.command("study")(run_study)
 app.command("check")(run_check)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from bayes_scaling.cli.options import Loss
-
-if TYPE_CHECKING:
-    from bayes_scaling.runs import Runs
+from bayes_scaling.cli.selections import choose_runs
 
 
 def run_compare(
@@ -78,7 +76,7 @@ def run_compare(
             from bayes_scaling.evaluation.shown import choose_shown
             from bayes_scaling.evaluation.splits import plan_comparison
             from bayes_scaling.fitting.store import FitStore
-        cutoff, chosen = _choose_runs(
+        cutoff, chosen = choose_runs(
             runs, mixture, benchmark or [], tokens_per_param, all_ratios=all_ratios
         )
         cutoff = cutoff if fit_below is None else fit_below
@@ -106,30 +104,3 @@ def run_compare(
             typer.echo(dumps(content, indent=2, allow_nan=False))
         else:
             compare_view.show(plan, result, files)
-
-
-def _choose_runs(
-    file: Path | None,
-    mixture: str | None,
-    benchmarks: list[str],
-    tokens_per_param: float | None,
-    *,
-    all_ratios: bool,
-) -> tuple[float | None, Runs]:
-    """Return the runs that the options name, and the published cut-off where there is one."""
-    from bayes_scaling.datasets import load_csv
-    from bayes_scaling.datasets.krajewski2025 import (
-        PUBLISHED_CUTOFF,
-        PUBLISHED_RATIO,
-        standard_runs,
-    )
-    from bayes_scaling.errors import RunsError
-
-    if all_ratios and tokens_per_param is not None:
-        raise RunsError("give --tokens-per-param or --all-ratios, not both")
-    if file is not None:
-        runs = load_csv(file).select(mixture=mixture, benchmark=benchmarks or None)
-        return None, runs.select(tokens_per_param=tokens_per_param)
-    ratio = None if all_ratios else tokens_per_param or PUBLISHED_RATIO
-    runs = standard_runs(mixture or "dclm", benchmarks, ratio)
-    return (PUBLISHED_CUTOFF if runs.mixtures == ("dclm",) else None), runs

@@ -48,6 +48,14 @@ class Backtest:
     skipped: pd.DataFrame
     pairs: tuple[RoutePair, ...] = ()
 
+    def joined(self, other: Backtest) -> Backtest:
+        """Return both in one, to be compared: other models, scored on the same runs."""
+        scores, fits, weights, skipped = (
+            pd.concat([getattr(self, name), getattr(other, name)], ignore_index=True)
+            for name in ("scores", "fits", "weights", "skipped")
+        )
+        return Backtest(scores, fits, weights, skipped, (*self.pairs, *other.pairs))
+
     def summary(self, by: Sequence[str] = ("model", "family")) -> pd.DataFrame:
         """Return mean scores by model; each benchmark and cut-off counts the same.
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pymc as pm
@@ -125,6 +125,7 @@ class _Mixture:
 
     past: NDArray[np.float64]
     power: float
+    hierarchical: ClassVar[bool] = False
 
     @cached_property
     def pymc(self) -> pm.Model:

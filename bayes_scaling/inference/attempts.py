@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import nutpie
@@ -46,12 +46,16 @@ class Settings:
         Target acceptance.
     thin : int
         How many draws are made for each one kept.
+    adaptation : str
+        nutpie's mass matrix: diagonal, or with a low-rank part. The latter takes most of the time
+        where there are hundreds of parameters.
     """
 
     whitened: bool
     share: float
     target_accept: float
     thin: int
+    adaptation: Literal["low_rank", "diag"] = "low_rank"
 
 
 # In this order, until one passes. Most posteriors need only the first.
@@ -164,7 +168,7 @@ def _run_nutpie(
         cores=wanted.cores,
         seed=seed,
         target_accept=settings.target_accept,
-        adaptation="low_rank",
+        adaptation=settings.adaptation,
         save_warmup=False,
         progress_bar=wanted.progress,
     )

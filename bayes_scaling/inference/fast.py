@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bayes_scaling.errors import ModelError
 from bayes_scaling.inference.attempts import ORDER, Wanted, run_in_order
 from bayes_scaling.inference.diagnostics import Diagnostics
+from bayes_scaling.inference.hierarchical import sample_hierarchical
 from bayes_scaling.inference.modes import describe_modes, search_modes
 from bayes_scaling.inference.program import Bound, Program, compile_program, quickly
 from bayes_scaling.inference.record import Record
@@ -64,6 +65,7 @@ def _pymc_start(target: Target) -> NDArray[np.float64]:
 def sample_bound(
     bound: Bound,
     *,
+    hierarchical: bool = False,
     draws: int,
     tune: int,
     chains: int,
@@ -90,6 +92,8 @@ def sample_bound(
     ----------
     bound : Bound
         Machine code of the density, with data.
+    hierarchical : bool
+        Whether scales of vectors are sampled; see :mod:`bayes_scaling.inference.hierarchical`.
     draws, tune, chains, cores, seed, progress
         As for :func:`bayes_scaling.inference.samplers.sample`.
 
@@ -114,6 +118,8 @@ def sample_bound(
             "or a hyperparameter is out of range (a negative sigma?)"
         )
     wanted = Wanted(draws, tune, chains, cores, seed, progress)
+    if hierarchical:
+        return sample_hierarchical(bound, wanted)
     modes = search_modes(bound, seed)
     if len(modes) > 1:
         return sample_several(bound, modes, wanted)

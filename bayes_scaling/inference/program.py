@@ -13,7 +13,8 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -300,8 +301,9 @@ def compile_program(model: pm.Model) -> Program:
     known = layout.unpack(containers, values, places)
     inside = dict(zip(hidden, _split(point, shapes), strict=True)) | known
 
-    plain = model.logp()
-    density = rewrite_pregrad(with_fast_log_gamma(plain))
+    density = rewrite_pregrad(with_fast_log_gamma(model.logp()))
+    # Term by term: Python's own addition of PyTensor stops at 32 of them.
+    written = reduce(add, (term.sum() for term in model.logp(sum=False)))
 
     def gradient() -> Any:
         slopes = pt.concatenate([g.ravel() for g in pt.grad(density, hidden)])
@@ -324,7 +326,7 @@ def compile_program(model: pm.Model) -> Program:
             [many, values, places],
             vectorize_graph(clone_replace(outside, inside), {point: many}),
         ),
-        _evaluated([point, values, places], clone_replace([plain], inside)[0], _AS_WRITTEN),
+        _evaluated([point, values, places], clone_replace([written], inside)[0], _AS_WRITTEN),
         (dims := {v.name: model.named_vars_to_dims.get(v.name, ()) for v in named}),
         {dim: list(model.coords[dim]) for dim in {d for own in dims.values() for d in own}},
         tuple(rv.name for rv in free),

@@ -101,7 +101,7 @@ def _sample_fast(target: Target, settings: dict[str, Any]) -> Samples:
     except _MOVED as error:
         return _sample_instead(target, settings, error)
     try:
-        found = fast.sample_bound(bound, **settings)
+        found = fast.sample_bound(bound, hierarchical=target.hierarchical, **settings)
     except (AttributeError, TypeError) as error:
         return _sample_instead(target, settings, error)
     posterior, stats, diagnostics = found

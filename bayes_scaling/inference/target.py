@@ -19,6 +19,10 @@ class Target(Protocol):
     def pymc(self) -> pm.Model:
         """The model, all of its parameters continuous, its numbers in `pm.Data`."""
 
+    @property
+    def hierarchical(self) -> bool:
+        """Whether scales of vectors are sampled, so that no mode says where the mass is."""
+
     def structure(self) -> Hashable:
         """Return what machine code depends on: everything but the numbers."""
 

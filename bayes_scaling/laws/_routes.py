@@ -66,7 +66,7 @@ class ThroughLoss(TwoStageLaw):
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q' at a loss; see :class:`TwoStageLaw`."""
         reducible = p["loss_level"] * (1 - p["irreducible_share"])
-        z = p["kappa"] * xp.log(_positive(1 + x["loss"] / reducible, xp))
+        z = p["kappa"] * xp.log(positive(1 + x["loss"] / reducible, xp))
         return self.direct.quality(p, z, xp)
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
@@ -104,6 +104,6 @@ def loss_precision(p: Values, z: Array, xp: Any) -> Array:
     return (share / (p["kappa"] * p["loss_scatter"])) ** 2
 
 
-def _positive(ratio: Array, xp: Any) -> Array:
+def positive(ratio: Array, xp: Any) -> Array:
     """Return the ratio where it is well above 0, and else a small positive number."""
     return (ratio + xp.sqrt(ratio**2 + _CORNER**2)) / (1 + xp.sqrt(1 + _CORNER**2))

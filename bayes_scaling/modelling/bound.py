@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pymc as pm
@@ -64,6 +64,7 @@ class BoundModel:
     model: ScalingModel
     runs: Runs
     observations: xr.Dataset
+    hierarchical: ClassVar[bool] = False  # see Target
 
     def __repr__(self) -> str:
         seen = self.observations

@@ -15,6 +15,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import ScalingLaw, shipped_laws
 
 _COMMON = "common"
+_OF_LADDERS = "ladder"
 _PRIOR_FIELDS = {"dist", "kwargs", "dims", "centered", "transform", "reason"}
 
 
@@ -26,7 +27,8 @@ def available_models() -> list[str]:
     >>> "power_law" in available_models()
     True
     """
-    return sorted(p.stem for p in resource_dir("models").glob("*.toml") if p.stem != _COMMON)
+    names = {path.stem for path in resource_dir("models").glob("*.toml")}
+    return sorted(names - {_COMMON, _OF_LADDERS})
 
 
 def ready_file(name: str) -> Path:
@@ -49,6 +51,11 @@ def default_priors(law: ScalingLaw) -> tuple[dict[str, Prior], dict[str, str]]:
         raise ModelError(f"{law.name}: priors should be a mapping of parameter to Prior")
     carried = dict.fromkeys(law.priors, f"Default of the law {law.name}.")
     return priors | dict(law.priors), reasons | carried
+
+
+def ladder_defaults() -> tuple[dict[str, Prior], dict[str, str]]:
+    """Return the default priors of the ladder model, and their reasons."""
+    return _priors_of_file(_OF_LADDERS)
 
 
 @cache

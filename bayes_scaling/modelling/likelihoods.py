@@ -192,6 +192,17 @@ def spread(mean: Any, n_items: Any, p: Mapping[Any, Any] | xr.Dataset, xp: Any) 
     return xp.sqrt(variance + _PRECISION**2)
 
 
+def common_spread(mean: Any, n_items: Any, p: Mapping[Any, Any], xp: Any) -> tuple[Any, Any]:
+    """Return the variance of a score that is its own, and the sd that a run's scores share.
+
+    They add up to :func:`spread`; `p["run_share"]` is the share of the scatter that is common to
+    all benchmarks of a run.
+    """
+    room = mean * (1 - mean) + _VARIANCE_AT_EDGE
+    common = 2 * p["scatter"] * xp.sqrt(p["run_share"] * room)
+    return spread(mean, n_items, p, xp) ** 2 - common**2, common
+
+
 class Normal(Likelihood):
     """Normal scatter of the score, censored at 0 and 1."""
 

@@ -5,6 +5,7 @@ from bayes_scaling.plots.calibration import plot_calibration, plot_crps_by_dista
 from bayes_scaling.plots.comparison import plot_comparison
 from bayes_scaling.plots.error_budgets import plot_error_budget
 from bayes_scaling.plots.forecasts import plot_forecast
+from bayes_scaling.plots.ladders import plot_ladder
 from bayes_scaling.plots.priors import plot_priors
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "plot_crps_by_distance",
     "plot_error_budget",
     "plot_forecast",
+    "plot_ladder",
     "plot_priors",
 ]

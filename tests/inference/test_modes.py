@@ -38,6 +38,8 @@ class Hills:
         direction = np.ones(self.size) / np.sqrt(self.size)
         return -self.apart / 2 * direction, self.apart / 2 * direction
 
+    hierarchical = False
+
     @cached_property
     def pymc(self):
         with pm.Model(coords={"axis": range(self.size)}) as model:

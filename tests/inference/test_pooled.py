@@ -32,6 +32,8 @@ class Ladder:
     x: np.ndarray
     loss: np.ndarray
 
+    hierarchical = True
+
     @cached_property
     def pymc(self):
         law = get_law("power_law")

@@ -1,0 +1,35 @@
+"""The order of attempts at a posterior with scales of vectors among its parameters.
+
+Its density grows without bound where a scale goes to 0, far from its mass, so a mode says nothing
+of where the draws should be, and the search for modes is left out. Each chain starts at a place of
+its own instead, up to 2 away from the model's start in every unconstrained coordinate: chains that
+agree have come from far apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from bayes_scaling.inference.attempts import Settings, Wanted, run_in_order
+from bayes_scaling.inference.diagnostics import Diagnostics
+from bayes_scaling.inference.laplace import Laplace
+from bayes_scaling.inference.program import Bound
+from bayes_scaling.inference.record import Record
+
+_SPREAD = 2.0
+_ORDER = (Settings(True, 1.0, 0.95, 1, "diag"), Settings(True, 1.0, 0.99, 4, "diag"))
+
+
+def sample_hierarchical(bound: Bound, wanted: Wanted) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
+    """Sample in two attempts at most, the second longer and with smaller steps.
+
+    The first attempt that passes is kept, and the last if none does. Arguments and result are
+    those of :func:`bayes_scaling.inference.fast.sample_bound`.
+    """
+    spread = _SPREAD * np.eye(bound.program.size)
+    start = Laplace(bound.start, spread, bound.log_density(bound.start)[0], np.nan)
+    tried = list(run_in_order(bound, {1: start}, _ORDER, wanted))
+    record = Record(attempts=[one.entry(one is tried[-1]) for one in tried])
+    last = tried[-1]
+    return last.posterior, record.attach(last.sample_stats), last.diagnostics

@@ -1,0 +1,317 @@
+"""BoundLadder: a ladder model bound to its runs, which has a `pm.Model`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+from pymc_extras.prior import Prior
+
+from bayes_scaling.laws import _ladder as curves
+from bayes_scaling.laws._pieces import reducible_exponent
+from bayes_scaling.laws._reverting import RevertingSlope
+from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, near_chance
+from bayes_scaling.modelling.likelihoods import common_spread
+from bayes_scaling.modelling.link import accuracy, curve_sd
+from bayes_scaling.modelling.priors import create_variable, hyperparameters, structure_of
+from bayes_scaling.runs import Runs
+
+if TYPE_CHECKING:
+    from bayes_scaling.modelling.ladder_model import LadderModel
+
+_OF_LOSS = (
+    *("loss_level", "irreducible_share", "loss_exponent", "loss_scatter", "loss_drift"),
+    *("loss_bends", "through"),
+)
+_OF_RATIOS = ("tilt",)
+_OF_BOTH = ("params_share", "exponent_ratio")
+
+
+@dataclass(frozen=True, repr=False)
+class BoundLadder:
+    """A ladder model bound to the runs of one ladder.
+
+    Make one with :meth:`LadderModel.on`.
+
+    Attributes
+    ----------
+    model : LadderModel
+        The model.
+    runs : Runs
+        The runs as given.
+    observations : xarray.Dataset
+        What the model sees of them, dimensions run and benchmark.
+    """
+
+    model: LadderModel
+    runs: Runs
+    observations: xr.Dataset
+    hierarchical: ClassVar[bool] = True  # see Target
+
+    def __repr__(self) -> str:
+        seen = self.observations
+        route = f"through {seen.attrs['loss']}" if self.has_loss else "without a loss"
+        return (
+            f"<BoundLadder of {seen.sizes['benchmark']} benchmarks on {seen.attrs['mixture']} "
+            f"{route}: {seen.sizes['run']} runs>"
+        )
+
+    @property
+    def has_loss(self) -> bool:
+        """Whether a share of the slopes may go through a loss."""
+        return "loss" in self.observations
+
+    @property
+    def has_ratios(self) -> bool:
+        """Whether tokens per parameter vary."""
+        return "params" in self.observations
+
+    @cached_property
+    def near(self) -> xr.DataArray:
+        """Benchmarks whose floor is a parameter, by name; that of the others is chance."""
+        near = near_chance(self.observations)
+        return self.observations["benchmark"][near.to_numpy()]
+
+    @cached_property
+    def priors(self) -> dict[str, Prior]:
+        """Priors of the parameters that this ladder has, in the order of creation."""
+        left_out = {
+            *(() if self.has_loss else _OF_LOSS),
+            *(() if self.has_ratios else _OF_RATIOS),
+            *(() if self.has_loss and self.has_ratios else _OF_BOTH),
+            *(() if self.near.size else ("floor",)),
+        }
+        found = {name: p for name, p in self.model.priors.items() if name not in left_out}
+        if "floor" in found and "mu" not in found["floor"].parameters:
+            chance = self.observations["chance"].sel(benchmark=self.near).to_numpy()
+            prior = found["floor"]
+            found["floor"] = Prior(prior.distribution, **{"mu": chance, **prior.parameters})
+        return found
+
+    @cached_property
+    def slope(self) -> RevertingSlope:
+        """What bends add to a curve at a log budget."""
+        log_flops = np.log(self.observations["flops"].to_numpy())
+        reach = float(np.abs(log_flops - log_flops.mean()).max())
+        return RevertingSlope(reach, self.model.length)
+
+    def inputs(self, rows: xr.Dataset) -> dict[str, xr.DataArray]:
+        """Return log budgets from the centroid of the fitted runs, by row."""
+        seen = self.observations
+        names = ("flops", *(("params", "tokens") if self.has_ratios else ()))
+        return {n: np.log(rows[n]) - float(np.log(seen[n]).mean()) for n in names}
+
+    # ---- PyMC --------------------------------------------------------------------------------
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return what machine code depends on: everything but numbers."""
+        shape = (self.observations.sizes["benchmark"], self.near.size)
+        families = tuple((name, structure_of(prior)) for name, prior in self.priors.items())
+        return ("ladder", shape, self.has_loss, self.has_ratios, families)
+
+    def observed(self) -> dict[str, xr.DataArray]:
+        """Return every number that the model sees of the runs, by the name of its `pm.Data`."""
+        seen, x = self.observations, self.inputs(self.observations)
+        measured = seen["score"].notnull()
+        score = seen["score"].fillna(0.5)
+        sd = xr.apply_ufunc(curve_sd, score, seen["n_items"], seen["chance"])
+        basis = xr.DataArray(self.slope.inside(x["flops"].to_numpy()), dims=("run", curves.KNOT))
+        numbers = {f"x_{name}": values for name, values in x.items()}
+        numbers |= {"basis": basis, "observed_score": score, "measured": measured * 1.0}
+        numbers |= {"n_items": seen["n_items"], "chance": seen["chance"]}
+        numbers["precision"] = measured / sd**2
+        if self.has_loss:
+            numbers["observed_loss"] = seen["loss"]
+        if self.near.size:
+            place = (self.near.to_numpy()[:, None] == seen["benchmark"].to_numpy()).astype(float)
+            numbers["is_near"] = xr.DataArray(place, dims=(NEAR_CHANCE, "benchmark"))
+        return numbers
+
+    def data(self) -> dict[str, Any]:
+        """Return every number that enters the built model, by the name of its `pm.Data`."""
+        numbers: dict[str, Any] = {k: np.asarray(v) for k, v in self.observed().items()}
+        for name, prior in self.priors.items():
+            numbers |= hyperparameters(name, prior)
+        return numbers
+
+    def starts(self) -> dict[str, Any]:
+        """Return nothing: chains start where the variables of the `pm.Model` say."""
+        return {}
+
+    @cached_property
+    def pymc(self) -> pm.Model:
+        """The PyMC model. Coordinates are the names of runs and benchmarks."""
+        return _Builder(self).build()
+
+    # ---- evaluating --------------------------------------------------------------------------
+
+    def floor(self, posterior: xr.Dataset) -> xr.DataArray:
+        """Return the score of a run that has learnt nothing, by benchmark (and draw)."""
+        chance = self.observations["chance"]
+        if not self.near.size:
+            return chance
+        free = posterior["floor"].rename({NEAR_CHANCE: "benchmark"})
+        free = free.assign_coords(benchmark=self.near.to_numpy())
+        return free.reindex(benchmark=chance["benchmark"]).fillna(chance)
+
+    def curve(
+        self,
+        posterior: xr.Dataset,
+        rows: xr.Dataset,
+        rng: np.random.Generator,
+        residual: xr.DataArray | float = 0.0,
+    ) -> xr.Dataset:
+        """Return the mean accuracy of each benchmark at new budgets, and the loss.
+
+        Parameters
+        ----------
+        posterior : xarray.Dataset
+            Draws of the parameters, dimensions (chain, draw).
+        rows : xarray.Dataset
+            `flops` and, where tokens per parameter vary, `params` and `tokens`, one dimension.
+        rng : numpy.random.Generator
+            For drifts beyond the fitted range.
+        residual : xarray.DataArray or float
+            How far the log loss of each run lies from its median, in units of `loss_scatter`.
+
+        Returns
+        -------
+        xarray.Dataset
+            `curve` (with benchmark) and, if the model has a loss, `loss` in nats.
+        """
+        x, (dim,) = self.inputs(rows), rows["flops"].dims
+        p: dict[str, Any] = {str(name): values for name, values in posterior.items()}
+        floor = self.floor(posterior)
+        streams = iter(rng.spawn(2))
+        compute, found = curves.direct_compute(p, x), {}
+        if self.has_loss:
+            bends = self._bends(p["loss_bends"], x["flops"], dim, next(streams))
+            median = curves.loss_compute(p, x, np) + p["loss_drift"] * bends
+            found["loss"] = np.exp(curves.log_loss(p, median, np) + p["loss_scatter"] * residual)
+            seen = curves.seen_compute(p, found["loss"], np)
+            compute = (1 - p["through"]) * compute + p["through"] * seen
+        bends = self._bends(p["bends"], x["flops"], dim, rng.spawn(1)[0])
+        quality = curves.quality(p, compute + p["drift"] * bends, np)
+        return xr.Dataset(found | {"curve": accuracy(quality, floor, np)})
+
+    def _bends(
+        self, known: xr.DataArray, x: xr.DataArray, dim: Any, rng: np.random.Generator
+    ) -> xr.DataArray:
+        """Return what bends add at x: those of the fitted range, and new steps beyond it."""
+        inside = xr.DataArray(self.slope.inside(x.to_numpy()), dims=(dim, curves.KNOT))
+        beyond = self.slope.beyond(x.to_numpy())
+        others = [d for d in known.dims if d != curves.KNOT]
+        shape = (beyond.shape[1], *(known.sizes[d] for d in others))
+        steps = xr.DataArray(rng.standard_normal(shape), dims=("step", *others))
+        known = known.drop_vars(curves.KNOT, errors="ignore")
+        added = xr.dot(xr.DataArray(beyond, dims=(dim, "step")), steps, dim="step")
+        return xr.dot(inside, known, dim=curves.KNOT) + added
+
+
+class _Builder:
+    """Builds the `pm.Model`: tensors of runs are columns, those of benchmarks are rows."""
+
+    def __init__(self, bound: BoundLadder) -> None:
+        self.bound = bound
+        self.observed = bound.observed()
+
+    def build(self) -> pm.Model:
+        with pm.Model(coords=self._coords()) as model:
+            self.data = {
+                name: pm.Data(name, value.to_numpy(), dims=tuple(map(str, value.dims)))
+                for name, value in self.observed.items()
+            }
+            self.x = {k[2:]: v for k, v in self.data.items() if k.startswith("x_")}
+            self.p: dict[str, Any] = {}
+            self._observe_scores(self._compute())
+        return model
+
+    def _coords(self) -> dict[str, Any]:
+        seen = self.bound.observations
+        return {
+            "run": seen["run"].to_numpy(),
+            "benchmark": seen["benchmark"].to_numpy(),
+            NEAR_CHANCE: self.bound.near.to_numpy(),
+            curves.KNOT: np.arange(self.bound.slope.size),
+        }
+
+    def _add(self, name: str, dims: tuple[str, ...] = (), **options: Any) -> Any:
+        """Create a parameter, if this ladder has it."""
+        if name in self.bound.priors:
+            prior = self.bound.priors[name]
+            self.p[name] = create_variable(name, prior, dims=dims, **options)
+
+    def _compute(self) -> Any:
+        """Create the parameters of the curves, and return the effective log budgets."""
+        p, data, each = self.p, self.data, ("benchmark",)
+        self._create_floor()
+        self._add("exponent", each)
+        # Near chance, only the upper end of a curve is known: the sampler moves it there.
+        told = (data["precision"] * self.x["flops"][:, None]).sum(axis=0)
+        upper_end = told / data["precision"].sum(axis=0)
+        self._add("neg_log_q", each, width=pt.exp(p["exponent"] * upper_end), start=self._start())
+        self._add("ceiling_pull", each)
+        p["E"] = pm.Deterministic("E", curves.irreducible(p, pt), dims="benchmark")
+        self._add("tilt")
+        compute = curves.direct_compute(p, self.x)[:, None]
+        if self.bound.has_loss:
+            self._observe_loss()
+            self._add("through", each)
+            seen = curves.seen_compute(p, data["observed_loss"], pt)[:, None]
+            compute = (1 - p["through"]) * compute + p["through"] * seen
+        self._add("drift", each)
+        information = (data["basis"][:, None, :] ** 2 * data["precision"][:, :, None]).sum(axis=0)
+        moved = (reducible_exponent(p) * p["drift"])[:, None]
+        width = 1 / pt.sqrt(1 + moved**2 * information)
+        self._add("bends", (*each, curves.KNOT), width=width)
+        bends = curves.bent(data["basis"][:, None, :], p["bends"], pt)
+        return compute + p["drift"] * bends
+
+    def _create_floor(self) -> None:
+        data, seen = self.data, self.bound.observations
+        chance = seen["chance"].sel(benchmark=self.bound.near).to_numpy()
+        self._add("floor", (NEAR_CHANCE,), bounds=(0.0, 1.0), start=np.clip(chance, 0.005, 0.9))
+        self.bottom = data["chance"]
+        if "floor" in self.p:
+            near = data["is_near"]
+            self.bottom = (1 - near.sum(axis=0)) * data["chance"] + self.p["floor"].dot(near)
+
+    def _start(self) -> Any:
+        """Return −log Q' at the mean score of each benchmark."""
+        seen = self.bound.observations
+        mean = seen["score"].mean("run")
+        quality = ((mean - seen["chance"]) / (1 - seen["chance"])).clip(0.05, 0.95)
+        return -np.log(quality.to_numpy())
+
+    def _observe_loss(self) -> None:
+        p, data, x = self.p, self.data, self.x
+        level = float(np.exp(np.log(self.bound.observations["loss"]).mean()))
+        self._add("loss_level", start=level)
+        for name in ("irreducible_share", "loss_exponent", "loss_scatter", *_OF_BOTH, "loss_drift"):
+            self._add(name)
+        moved = p["loss_drift"] * p["loss_exponent"] / p["loss_scatter"]
+        width = 1 / pt.sqrt(1 + moved**2 * (data["basis"] ** 2).sum(axis=0))
+        self._add("loss_bends", (curves.KNOT,), width=width)
+        bends = curves.bent(data["basis"], p["loss_bends"], pt)
+        mean = curves.log_loss(p, curves.loss_compute(p, x, pt) + p["loss_drift"] * bends, pt)
+        seen = pt.log(data["observed_loss"])
+        pm.Normal("log_loss", mean, p["loss_scatter"], observed=seen, dims="run")
+
+    def _observe_scores(self, compute: Any) -> None:
+        p, data = self.p, self.data
+        for name in ("scatter", "binomial_share"):
+            self._add(name, ("benchmark",))
+        self._add("run_share")
+        mean = accuracy(curves.quality(p, compute, pt), self.bottom, pt)
+        own, common = common_spread(mean, data["n_items"], p, pt)
+        residual, there = data["observed_score"] - mean, data["measured"]
+        # The common part of a run is a normal number, integrated out: a matrix of rank one.
+        size = (there * common**2 / own).sum(axis=1)
+        pull = (there * common * residual / own).sum(axis=1)
+        density = -0.5 * (there * (pt.log(own) + residual**2 / own)).sum(axis=1)
+        pm.Potential("score", density - 0.5 * pt.log1p(size) + 0.5 * pull**2 / (1 + size))

@@ -1,0 +1,106 @@
+"""The joint forecast of all benchmarks of a ladder: one panel each, and one of their average."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from bayes_scaling.fitting.ladder_fit import LadderFit
+from bayes_scaling.plots import _style
+from bayes_scaling.runs import Runs
+
+_GRID = 60
+_COLUMNS = 4
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def plot_ladder(
+    fit: LadderFit, held_out: Runs | None = None, *, flops: ArrayLike | None = None
+) -> Figure:
+    """Plot the score that one future run would have on each benchmark, and on average.
+
+    Parameters
+    ----------
+    fit : LadderFit
+        The fit.
+    held_out : Runs, optional
+        Runs that were not fitted, to compare with.
+    flops : array_like, optional
+        Budgets at which bands are evaluated; by default a grid from the smallest run to three
+        times the largest, at the median ratio of tokens to parameters.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Bands of the score: 50% and 90%, on the fitted test sets.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the draws should not be trusted.
+    """
+    fitted = fit.runs.table
+    unseen = held_out.table if held_out is not None else fitted.iloc[:0]
+    budgets = np.concatenate([fitted["flops"], unseen["flops"]])
+    usual = np.geomspace(budgets.min(), budgets.max() * 3, _GRID)
+    grid = usual if flops is None else np.sort(np.asarray(flops, float).ravel())
+    more: dict[str, Any] = {}
+    if fit.bound.has_ratios:
+        more["tokens_per_param"] = float((fitted["tokens"] / fitted["params"]).median())
+    score = fit.forecast(flops=grid, **more)["score"]
+    average = score.mean("benchmark").expand_dims(benchmark=["average of all"])
+    bands = xr.concat([score, average], "benchmark").quantile(_QUANTILES, dim=("chain", "draw"))
+    names = bands["benchmark"].to_numpy().tolist()
+    rows = -(-len(names) // _COLUMNS)
+    with _style.style():
+        figure, axes = plt.subplots(
+            rows, _COLUMNS, figsize=(11, 2.2 * rows + 0.8), sharex=True, squeeze=False
+        )
+        for ax, name in zip(axes.flat, names, strict=False):
+            _draw_band(ax, grid, bands.sel(benchmark=name))
+            _draw_runs(ax, fitted[fitted["benchmark"] == name], "fitted runs")
+            _draw_runs(ax, unseen[unseen["benchmark"] == name], "held-out runs")
+            ax.axvline(fitted["flops"].max(), color=_style.GUIDE, lw=0.8, ls=":")
+            ax.set(xscale="log", title=_style.literal(name))
+        for ax in axes.flat[len(names) :]:
+            ax.set_visible(False)
+        # The lowest visible panel of each column has the labels of the budgets.
+        for place in range(max(0, len(names) - _COLUMNS), len(names)):
+            axes.flat[place].tick_params(labelbottom=True)
+        figure.supxlabel("Training compute C (FLOPs); dotted line: largest fitted run", fontsize=10)
+        figure.supylabel("Accuracy of one run", fontsize=10)
+        handles, labels = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+        figure.suptitle(_title(fit), x=0.01, ha="left", fontsize=10.5, color=_colour(fit))
+    return figure
+
+
+def _title(fit: LadderFit) -> str:
+    seen, problems = fit.bound.observations, fit.diagnostics.problems()
+    route = f"through {seen.attrs['loss']}" if fit.bound.has_loss else "without a loss"
+    title = f"{_style.literal(seen.attrs['mixture'])}: ladder model {route}"
+    return title + (f"\nNOT CONVERGED: {'; '.join(problems)}" if problems else "")
+
+
+def _colour(fit: LadderFit) -> str:
+    return _style.ALARM if fit.diagnostics.problems() else "black"
+
+
+def _draw_band(ax: Axes, grid: NDArray[np.float64], bands: xr.DataArray) -> None:
+    low, lower, middle, upper, high = (bands.sel(quantile=q).to_numpy() for q in _QUANTILES)
+    ax.fill_between(grid, low, high, color=_style.SCORE_BANDS["90%"], lw=0, label="90% of scores")
+    ax.fill_between(grid, lower, upper, color=_style.SCORE_BANDS["50%"], lw=0, label="50%")
+    ax.plot(grid, middle, color=_style.SCORE, lw=1.2, label="median")
+
+
+def _draw_runs(ax: Axes, table: Any, label: str) -> None:
+    held_out = label != "fitted runs"
+    colour, marker = (_style.HELD_OUT, "D") if held_out else (_style.FITTED, "o")
+    if len(table):
+        ax.plot(table["flops"], table["score"], marker, color=colour, ms=3, label=label)
