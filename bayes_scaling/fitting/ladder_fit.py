@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -200,7 +200,8 @@ class LadderFit:
             raise ModelError(f"benchmarks that were not fitted: {', '.join(unknown)}")
         first = table.drop_duplicates("run").sort_values("flops", kind="stable")
         names = first["run"].to_numpy(str)
-        inputs = Budgets.of_runs(Runs.from_frame(first), self._columns()).inputs
+        columns: dict[str, Any] = {name: first[name].to_numpy(float) for name in self._columns()}
+        inputs = Budgets.of(flops=first["flops"].to_numpy(float), **columns).inputs
         wide = {
             name: by_run_and_benchmark(table, name, list(first["run"])).reindex(columns=fitted)
             for name in ("score", "n_items")
@@ -234,17 +235,20 @@ class LadderFit:
             One row per budget and benchmark, the average over benchmarks last of each budget:
             flops, benchmark, median, q05, q25, q75, q95.
         """
-        average = forecast["score"].mean("benchmark").expand_dims(benchmark=["average"])
-        both = xr.concat([forecast["score"], average], "benchmark")
+        score = forecast["score"].drop_vars("n_items", errors="ignore")
+        average = score.mean("benchmark").expand_dims(benchmark=["average"])
+        both = xr.concat([score, average], "benchmark")
         quantiles = both.quantile(list(QUANTILES.values()), dim=_DRAWS)
         rows = [
             {
-                "flops": float(forecast["flops"][place]),
+                "flops": float(cost),
                 "benchmark": str(name),
-                **dict(zip(QUANTILES, column.to_numpy().tolist(), strict=True)),
+                **dict(zip(QUANTILES, column.sel(benchmark=name).to_numpy().tolist(), strict=True)),
             }
-            for place in range(forecast.sizes["budget"])
-            for name, column in quantiles.isel(budget=place).groupby("benchmark", squeeze=False)
+            for cost, column in zip(
+                forecast["flops"].to_numpy(), quantiles.transpose("budget", ...), strict=True
+            )
+            for name in both["benchmark"].to_numpy()
         ]
         return pd.DataFrame(rows)
 

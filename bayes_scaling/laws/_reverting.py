@@ -53,7 +53,8 @@ class RevertingSlope:
         return self._steps(x, np.arange(self.reach + self.spacing / 2, end, self.spacing))
 
     def _steps(self, x: Floats, knots: Floats) -> Floats:
-        sd = np.sqrt(-np.expm1(-2 * self.spacing / self.length))
+        # The slope decays between steps: with this sd its variance is 1 on average.
+        sd = np.sqrt(2 * self.spacing / self.length)
         past = np.clip(x[:, None] - knots, 0, None)
         return np.asarray(-sd * self.length * np.expm1(-past / self.length))
 

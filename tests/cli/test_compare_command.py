@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bayes_scaling.cli import compare_view
 from bayes_scaling.cli.app import app
-from bayes_scaling.cli.comparisons import _choose_runs
+from bayes_scaling.cli.selections import choose_runs
 from bayes_scaling.datasets.krajewski2025 import STANDARD_BENCHMARKS, is_published_split
 from bayes_scaling.errors import RunsError
 from bayes_scaling.evaluation.baselines import point_fits
@@ -51,7 +51,7 @@ def choose(
     file=None, mixture=None, benchmarks=(), ratio=None, fit_below=None, laws=LAWS, loss=None, **more
 ):
     all_ratios = more.pop("all_ratios", False)
-    cutoff, runs = _choose_runs(file, mixture, benchmarks, ratio, all_ratios=all_ratios)
+    cutoff, runs = choose_runs(file, mixture, benchmarks, ratio, all_ratios=all_ratios)
     cutoff = cutoff if fit_below is None else fit_below
     return plan_comparison(runs, laws=laws, cutoff=cutoff, loss=loss)
 
