@@ -9,25 +9,16 @@ from typing import Annotated
 
 import typer
 
+from bayes_scaling.cli.options import AllRatios, Benchmarks, Mixture, Ratio, RunsFile
 from bayes_scaling.cli.selections import choose_runs
 
 
 def run_ladder(
-    runs: Annotated[
-        Path | None, typer.Argument(help="CSV file of runs; by default the embedded figures.")
-    ] = None,
-    mixture: Annotated[
-        str | None, typer.Option(help="Training mixture. Embedded data: dclm.")
-    ] = None,
-    benchmark: Annotated[
-        list[str] | None, typer.Option(help="May be repeated. Embedded data: the standard 12.")
-    ] = None,
-    tokens_per_param: Annotated[
-        float | None, typer.Option(help="Keep runs of this ratio. Embedded data: 20.")
-    ] = None,
-    all_ratios: Annotated[
-        bool, typer.Option("--all-ratios", help="Keep embedded runs of every ratio.")
-    ] = False,
+    runs: RunsFile = None,
+    mixture: Mixture = None,
+    benchmark: Benchmarks = None,
+    tokens_per_param: Ratio = None,
+    all_ratios: AllRatios = False,
     loss: Annotated[
         str | None,
         typer.Option(

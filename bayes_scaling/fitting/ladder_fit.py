@@ -22,7 +22,7 @@ from bayes_scaling.fitting.forecasts import QUANTILES, generator
 from bayes_scaling.fitting.sampling_record import attempt_table
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.record import Record
-from bayes_scaling.inference.samplers import Sampler, sample
+from bayes_scaling.inference.samplers import sample
 from bayes_scaling.modelling.bound_ladder import BoundLadder
 from bayes_scaling.modelling.ladder_model import LadderModel
 from bayes_scaling.modelling.ladder_observations import by_run_and_benchmark
@@ -362,13 +362,8 @@ def fit_ladder(
     runs: Runs,
     model: LadderModel | None = None,
     *,
-    sampler: Sampler = "fast",
-    draws: int = 1000,
-    tune: int = 1000,
-    chains: int = 4,
-    cores: int | None = None,
     seed: int = 0,
-    progress: bool = False,
+    **settings: Any,
 ) -> LadderFit:
     """Fit all benchmarks of a ladder in one posterior.
 
@@ -378,9 +373,12 @@ def fit_ladder(
         One mixture, any number of benchmarks, one metric of each. Scores may be missing.
     model : LadderModel, optional
         By default through the loss on the runs' own mixture, and direct if runs have no loss.
-    sampler, draws, tune, chains, cores, seed, progress
-        As for :func:`bayes_scaling.inference.samplers.sample`. Compiling takes up to a minute,
-        once for each number of benchmarks; sampling takes one to a few minutes.
+    seed : int
+        Seed of the draws, and of what is simulated from them.
+    **settings
+        sampler, draws, tune, chains, cores and progress of
+        :func:`bayes_scaling.inference.samplers.sample`. Compiling takes up to a minute, once for
+        each number of benchmarks; sampling takes one to a few minutes.
 
     Returns
     -------
@@ -407,16 +405,7 @@ def fit_ladder(
     if model is None:
         model = LadderModel(loss="auto" if runs.losses else None)
     bound = model.on(runs)
-    samples = sample(
-        bound,
-        sampler,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=cores,
-        seed=seed,
-        progress=progress,
-    )
+    samples = sample(bound, seed=seed, **settings)
     fit = LadderFit(bound, samples.posterior, samples.sample_stats, seed, samples.sampler)
     fit.warn_if_not_converged()
     return fit
