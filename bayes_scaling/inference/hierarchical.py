@@ -18,11 +18,11 @@ from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _SPREAD = 1.0
-_ORDER = (Settings(True, 1.0, 0.95, 1, "diag"), Settings(True, 1.0, 0.98, 2, "diag"))
+_ORDER = (Settings(True, 1.0, 0.95, 1, "diag"), Settings(True, 1.0, 0.95, 4, "diag"))
 
 
 def sample_hierarchical(bound: Bound, wanted: Wanted) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
-    """Sample in two attempts at most, the second longer and with smaller steps.
+    """Sample in two attempts at most, the second four times as long.
 
     The first attempt that passes is kept, and the last if none does. Arguments and result are
     those of :func:`bayes_scaling.inference.fast.sample_bound`.
