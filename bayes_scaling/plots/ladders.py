@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from bayes_scaling.runs import Runs
 
 _GRID = 60
 _COLUMNS = 4
+_AVERAGE = "average of all"
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -54,7 +56,7 @@ def plot_ladder(
     if fit.bound.has_ratios:
         more["tokens_per_param"] = float((fitted["tokens"] / fitted["params"]).median())
     score = fit.forecast(flops=grid, **more)["score"]
-    average = score.mean("benchmark").expand_dims(benchmark=["average of all"])
+    average = score.mean("benchmark").expand_dims(benchmark=[_AVERAGE])
     bands = xr.concat([score, average], "benchmark").quantile(_QUANTILES, dim=("chain", "draw"))
     names = bands["benchmark"].to_numpy().tolist()
     rows = -(-len(names) // _COLUMNS)
@@ -64,8 +66,8 @@ def plot_ladder(
         )
         for ax, name in zip(axes.flat, names, strict=False):
             _draw_band(ax, grid, bands.sel(benchmark=name))
-            _draw_runs(ax, fitted[fitted["benchmark"] == name], "fitted runs")
-            _draw_runs(ax, unseen[unseen["benchmark"] == name], "held-out runs")
+            _draw_runs(ax, _scores(fitted, name, len(names) - 1), "fitted runs")
+            _draw_runs(ax, _scores(unseen, name, len(names) - 1), "held-out runs")
             ax.axvline(fitted["flops"].max(), color=_style.GUIDE, lw=0.8, ls=":")
             ax.set(xscale="log", title=_style.literal(name))
         for ax in axes.flat[len(names) :]:
@@ -99,7 +101,15 @@ def _draw_band(ax: Axes, grid: NDArray[np.float64], bands: xr.DataArray) -> None
     ax.plot(grid, middle, color=_style.SCORE, lw=1.2, label="median")
 
 
-def _draw_runs(ax: Axes, table: Any, label: str) -> None:
+def _scores(table: pd.DataFrame, name: str, benchmarks: int) -> pd.DataFrame:
+    """Return the scores of one benchmark, or the averages of runs that have all scores."""
+    if name != _AVERAGE:
+        return table[table["benchmark"] == name]
+    runs = table.groupby("run").agg({"flops": "first", "score": "mean", "benchmark": "nunique"})
+    return runs[runs["benchmark"] == benchmarks]
+
+
+def _draw_runs(ax: Axes, table: pd.DataFrame, label: str) -> None:
     held_out = label != "fitted runs"
     colour, marker = (_style.HELD_OUT, "D") if held_out else (_style.FITTED, "o")
     if len(table):
