@@ -55,6 +55,16 @@ def backtest_ladder(
     ------
     BayesScalingError
         If no run lies above a cut-off.
+
+    Examples
+    --------
+    Compiling takes most of a minute, so the fit is left out where examples are tested.
+
+    >>> from bayes_scaling import backtest_ladder, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select(["piqa", "sciq"], "acc", tokens_per_param=20)
+    >>> result = backtest_ladder(runs, [6e21])  # doctest: +SKIP
+    >>> len(result.scores)  # doctest: +SKIP
+    16
     """
     tell = on_fit or (lambda _: None)
     tables, fits = [], []

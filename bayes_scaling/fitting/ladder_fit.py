@@ -396,6 +396,8 @@ def fit_ladder(
 
     Examples
     --------
+    Compiling takes most of a minute, so the fit is left out where examples are tested.
+
     >>> from bayes_scaling import fit_ladder, load_dataset
     >>> runs = load_dataset(mixture="dclm").select(["piqa", "sciq"], "acc", tokens_per_param=20)
     >>> fit = fit_ladder(runs.below(6e21), draws=200, tune=300)  # doctest: +SKIP

@@ -46,6 +46,16 @@ def plot_ladder(
     -----
     ConvergenceWarning
         If the draws should not be trusted.
+
+    Examples
+    --------
+    Compiling takes most of a minute, so the fit is left out where examples are tested.
+
+    >>> from bayes_scaling import fit_ladder, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select(["piqa", "sciq"], "acc", tokens_per_param=20)
+    >>> fit = fit_ladder(runs.below(6e21))  # doctest: +SKIP
+    >>> plot_ladder(fit, runs.above(6e21)).get_supxlabel()  # doctest: +SKIP
+    'Training compute C (FLOPs); dotted line: largest fitted run'
     """
     fitted = fit.runs.table
     unseen = held_out.table if held_out is not None else fitted.iloc[:0]
