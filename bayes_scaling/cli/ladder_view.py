@@ -47,9 +47,9 @@ def tabulate(fit: LadderFit, asked: Asked) -> Tables:
         names = np.repeat(forecast["run"].to_numpy(), both.shape[1])
         parts.append(fit.forecast_table(forecast).assign(run=names, observed=both.ravel()))
     if asked.flops:
-        ratio = asked.tokens_per_param or _usual_ratio(fit)
-        more: dict[str, Any] = {"tokens_per_param": ratio} if fit.bound.has_ratios else {}
-        parts.append(fit.forecast_table(fit.forecast(flops=list(asked.flops), **more)))
+        ratio = asked.tokens_per_param or fit.usual_ratio
+        forecast = fit.forecast(flops=list(asked.flops), tokens_per_param=ratio)
+        parts.append(fit.forecast_table(forecast))
     if not parts:
         raise BayesScalingError(
             "there is nothing to forecast: give --at, or --fit-below to hold runs out"
@@ -60,11 +60,6 @@ def tabulate(fit: LadderFit, asked: Asked) -> Tables:
 
 def _columns() -> list[str]:
     return ["run", "flops", "benchmark", "observed", "median", "q05", "q25", "q75", "q95"]
-
-
-def _usual_ratio(fit: LadderFit) -> float | None:
-    table = fit.runs.table
-    return float((table["tokens"] / table["params"]).median()) if fit.bound.has_ratios else None
 
 
 def write(folder: Path, fit: LadderFit, tables: Tables, asked: Asked) -> list[Path]:
@@ -128,7 +123,7 @@ def show(fit: LadderFit, tables: Tables, files: list[Path]) -> None:
 
 
 def _forecast_table(forecast: pd.DataFrame) -> Table:
-    """Return the forecasts of the largest budget, and how often held-out scores were inside."""
+    """Return the forecasts of the largest budget."""
     largest = forecast[forecast["flops"] == forecast["flops"].max()]
     table = plain_table()
     table.title = f"Largest budget asked for: {largest['flops'].iloc[0]:.3g} FLOPs"

@@ -56,10 +56,9 @@ def run_ladder(
         published, chosen = choose_runs(
             runs, mixture, benchmark or [], tokens_per_param, all_ratios=all_ratios
         )
-        cutoff = fit_below or published or inf
+        cutoff = (published or inf) if fit_below is None else fit_below
         column = None if loss == "none" or not chosen.losses else loss or "auto"
-        held_out = chosen.above(cutoff) if cutoff < inf else chosen.above(inf)
-        asked = ladder_view.Asked(held_out, tuple(at or ()), tokens_per_param)
+        asked = ladder_view.Asked(chosen.above(cutoff), tuple(at or ()), tokens_per_param)
         out.mkdir(parents=True, exist_ok=True)
         with terminal.status("Compiling (up to a minute, once on a machine) and sampling"):
             fit = fit_ladder(

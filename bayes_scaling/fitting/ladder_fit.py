@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import xarray as xr
 from scipy.special import logsumexp
 from scipy.stats import norm
@@ -27,6 +28,7 @@ from bayes_scaling.modelling.bound_ladder import BoundLadder
 from bayes_scaling.modelling.ladder_model import LadderModel
 from bayes_scaling.modelling.ladder_observations import by_run_and_benchmark
 from bayes_scaling.modelling.likelihoods import common_spread
+from bayes_scaling.modelling.priors import create_variable
 from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 _DRAWS = ("chain", "draw")
@@ -79,10 +81,23 @@ class LadderFit:
         """One row an attempt to sample, in order: settings, diagnostics, and whether it is kept."""
         return attempt_table(self.sample_stats)
 
+    @property
+    def usual_ratio(self) -> float | None:
+        """Median tokens per parameter of the scores, where the model reads them; else None."""
+        table = self.runs.table
+        return (
+            float((table["tokens"] / table["params"]).median()) if self.bound.has_ratios else None
+        )
+
     # ---- forecasts -------------------------------------------------------------------------
 
     def forecast(
-        self, budgets: Budgets | None = None, /, *, seed: int | None = None, **asked: BudgetLike
+        self,
+        budgets: Budgets | None = None,
+        /,
+        *,
+        seed: int | None = None,
+        **asked: BudgetLike | None,
     ) -> xr.Dataset:
         """Return the joint posterior of the scores of future runs on all benchmarks.
 
@@ -284,10 +299,6 @@ class LadderFit:
 
     def _prior_through(self) -> np.ndarray:
         """Return draws of the shares from their prior, by draw and benchmark."""
-        import pymc as pm
-
-        from bayes_scaling.modelling.priors import create_variable
-
         names = self.posterior["benchmark"].to_numpy()
         with pm.Model(coords={"benchmark": names}):
             share = create_variable("through", self.bound.priors["through"], dims=("benchmark",))

@@ -14,13 +14,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from bayes_scaling.laws._pieces import reducible_exponent
-from bayes_scaling.laws._routes import positive
+from bayes_scaling.laws._routes import log_loss_above, log_ratio_seen
 from bayes_scaling.laws.base import Array, Values
-
-KNOT = "knot"
+from bayes_scaling.laws.drifting_power_law import KNOT as KNOT
+from bayes_scaling.laws.power_law_ceiling import LAW as WITH_CEILING
 
 
 def loss_slope(p: Values) -> Array:
@@ -52,16 +49,12 @@ def direct_compute(p: Values, x: Values) -> Array:
 
 def log_loss(p: Values, compute: Array, xp: Any) -> Array:
     """Return the log of the median loss at a log budget on the scale of the loss."""
-    share = p["irreducible_share"]
-    reducible = (1 - share) * xp.exp(-loss_slope(p) * compute)
-    return xp.log(p["loss_level"]) + xp.log(share + reducible)
+    return log_loss_above(p, -loss_slope(p) * compute, xp)
 
 
 def seen_compute(p: Values, loss: Array, xp: Any) -> Array:
     """Return the log budget at which the median run has this loss; the inverse of `log_loss`."""
-    reducible = p["loss_level"] * (1 - p["irreducible_share"])
-    ratio = positive(1 + (loss - p["loss_level"]) / reducible, xp)
-    return -xp.log(ratio) / loss_slope(p)
+    return -log_ratio_seen(p, loss - p["loss_level"], xp) / loss_slope(p)
 
 
 def irreducible(p: Values, xp: Any) -> Array:
@@ -71,11 +64,4 @@ def irreducible(p: Values, xp: Any) -> Array:
 
 def quality(p: Values, compute: Array, xp: Any) -> Array:
     """Return Q' at an effective log budget."""
-    above = (p["neg_log_q"] - p["E"]) * xp.exp(-reducible_exponent(p) * compute)
-    return xp.exp(-(above + p["E"]))
-
-
-def bent(basis: Array, bends: Array, xp: Any) -> Array:
-    """Return the sum of bends, each times what it adds; for tensors over the last dimension."""
-    product = basis * bends
-    return product.sum(KNOT) if xp is np else product.sum(axis=-1)
+    return WITH_CEILING.normalised_accuracy(p, {"flops": compute}, {}, xp)

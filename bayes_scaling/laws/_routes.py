@@ -65,9 +65,7 @@ class ThroughLoss(TwoStageLaw):
 
     def normalised_accuracy(self, p: Values, x: Values, c: Values, xp: Any) -> Array:
         """Return Q' at a loss; see :class:`TwoStageLaw`."""
-        reducible = p["loss_level"] * (1 - p["irreducible_share"])
-        z = p["kappa"] * xp.log(positive(1 + x["loss"] / reducible, xp))
-        return self.direct.quality(p, z, xp)
+        return self.direct.quality(p, p["kappa"] * log_ratio_seen(p, x["loss"], xp), xp)
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return the features of the direct law."""
@@ -94,6 +92,12 @@ def log_loss_above(p: Values, log_ratio: Array, xp: Any) -> Array:
     return xp.log(p["loss_level"]) + xp.log(share + (1 - share) * xp.exp(log_ratio))
 
 
+def log_ratio_seen(p: Values, above: Array, xp: Any) -> Array:
+    """Return the log of the reducible loss over that at the centroid, from L less its level."""
+    reducible = p["loss_level"] * (1 - p["irreducible_share"])
+    return xp.log(_positive(1 + above / reducible, xp))
+
+
 def loss_precision(p: Values, z: Array, xp: Any) -> Array:
     """Return the precision, squared, with which the loss of each run determines z.
 
@@ -104,6 +108,6 @@ def loss_precision(p: Values, z: Array, xp: Any) -> Array:
     return (share / (p["kappa"] * p["loss_scatter"])) ** 2
 
 
-def positive(ratio: Array, xp: Any) -> Array:
+def _positive(ratio: Array, xp: Any) -> Array:
     """Return the ratio where it is well above 0, and else a small positive number."""
     return (ratio + xp.sqrt(ratio**2 + _CORNER**2)) / (1 + xp.sqrt(1 + _CORNER**2))

@@ -187,15 +187,15 @@ class BoundLadder:
         x, (dim,) = self.inputs(rows), rows["flops"].dims
         p: dict[str, Any] = {str(name): values for name, values in posterior.items()}
         floor = self.floor(posterior)
-        streams = iter(rng.spawn(2))
+        of_loss, of_scores = rng.spawn(2)
         compute, found = curves.direct_compute(p, x), {}
         if self.has_loss:
-            bends = self._bends(p["loss_bends"], x["flops"], dim, next(streams))
+            bends = self._bends(p["loss_bends"], x["flops"], dim, of_loss)
             median = curves.loss_compute(p, x, np) + p["loss_drift"] * bends
             found["loss"] = np.exp(curves.log_loss(p, median, np) + p["loss_scatter"] * residual)
             seen = curves.seen_compute(p, found["loss"], np)
             compute = (1 - p["through"]) * compute + p["through"] * seen
-        bends = self._bends(p["bends"], x["flops"], dim, rng.spawn(1)[0])
+        bends = self._bends(p["bends"], x["flops"], dim, of_scores)
         quality = curves.quality(p, compute + p["drift"] * bends, np)
         return xr.Dataset(found | {"curve": accuracy(quality, floor, np)})
 
@@ -269,7 +269,7 @@ class _Builder:
         moved = (reducible_exponent(p) * p["drift"])[:, None]
         width = 1 / pt.sqrt(1 + moved**2 * information)
         self._add("bends", (*each, curves.KNOT), width=width)
-        bends = curves.bent(data["basis"][:, None, :], p["bends"], pt)
+        bends = (data["basis"][:, None, :] * p["bends"]).sum(axis=-1)
         return compute + p["drift"] * bends
 
     def _create_floor(self) -> None:
@@ -297,7 +297,7 @@ class _Builder:
         moved = p["loss_drift"] * p["loss_exponent"] / p["loss_scatter"]
         width = 1 / pt.sqrt(1 + moved**2 * (data["basis"] ** 2).sum(axis=0))
         self._add("loss_bends", (curves.KNOT,), width=width)
-        bends = curves.bent(data["basis"], p["loss_bends"], pt)
+        bends = (data["basis"] * p["loss_bends"]).sum(axis=-1)
         mean = curves.log_loss(p, curves.loss_compute(p, x, pt) + p["loss_drift"] * bends, pt)
         seen = pt.log(data["observed_loss"])
         pm.Normal("log_loss", mean, p["loss_scatter"], observed=seen, dims="run")

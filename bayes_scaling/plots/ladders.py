@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -62,10 +60,7 @@ def plot_ladder(
     budgets = np.concatenate([fitted["flops"], unseen["flops"]])
     usual = np.geomspace(budgets.min(), budgets.max() * 3, _GRID)
     grid = usual if flops is None else np.sort(np.asarray(flops, float).ravel())
-    more: dict[str, Any] = {}
-    if fit.bound.has_ratios:
-        more["tokens_per_param"] = float((fitted["tokens"] / fitted["params"]).median())
-    score = fit.forecast(flops=grid, **more)["score"]
+    score = fit.forecast(flops=grid, tokens_per_param=fit.usual_ratio)["score"]
     average = score.mean("benchmark").expand_dims(benchmark=[_AVERAGE])
     bands = xr.concat([score, average], "benchmark").quantile(_QUANTILES, dim=("chain", "draw"))
     names = bands["benchmark"].to_numpy().tolist()
