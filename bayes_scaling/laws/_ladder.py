@@ -16,7 +16,6 @@ from typing import Any
 
 from bayes_scaling.laws._routes import log_loss_above, log_ratio_seen
 from bayes_scaling.laws.base import Array, Values
-from bayes_scaling.laws.drifting_power_law import KNOT as KNOT
 from bayes_scaling.laws.power_law_ceiling import LAW as WITH_CEILING
 
 

@@ -26,15 +26,13 @@ from bayes_scaling.modelling.likelihoods import (
 )
 from bayes_scaling.modelling.link import accuracy, curve_sd, neg_log_quality
 from bayes_scaling.modelling.observations import centre_of, choose_loss, enter, observe
-from bayes_scaling.modelling.priors import hyperparameters, start_within
+from bayes_scaling.modelling.priors import centred_on, hyperparameters, start_within
 from bayes_scaling.runs import Runs
 
 if TYPE_CHECKING:
     from bayes_scaling.modelling.model import Floor, ScalingModel
 
-# Families whose location `mu` may be left to the chance level.
 _IMPROPER = ("Flat", "HalfFlat")
-_CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
 
 
 @dataclass(frozen=True, repr=False)
@@ -393,11 +391,8 @@ def bind(model: ScalingModel, runs: Runs) -> BoundModel:
 
 def _with_floor_at(model: ScalingModel, chance: float) -> ScalingModel:
     """Return the model with the floor's prior centred on chance, unless it has a location."""
-    prior = model.priors["floor"]
-    if prior.distribution not in _CENTRED or "mu" in prior.parameters:
-        return model
-    centred = Prior(prior.distribution, **{"mu": chance, **prior.parameters})
-    return replace(model, priors={**model.priors, "floor": centred})
+    floor = centred_on(model.priors["floor"], chance)
+    return replace(model, priors={**model.priors, "floor": floor})
 
 
 def _log_ways(correct: Any, n_items: Any) -> Any:

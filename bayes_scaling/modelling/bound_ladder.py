@@ -15,10 +15,16 @@ from pymc_extras.prior import Prior
 from bayes_scaling.laws import _ladder as curves
 from bayes_scaling.laws._pieces import reducible_exponent
 from bayes_scaling.laws._reverting import RevertingSlope
+from bayes_scaling.laws.drifting_power_law import KNOT
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, near_chance
 from bayes_scaling.modelling.likelihoods import common_spread
 from bayes_scaling.modelling.link import accuracy, curve_sd
-from bayes_scaling.modelling.priors import create_variable, hyperparameters, structure_of
+from bayes_scaling.modelling.priors import (
+    centred_on,
+    create_variable,
+    hyperparameters,
+    structure_of,
+)
 from bayes_scaling.runs import Runs
 
 if TYPE_CHECKING:
@@ -87,10 +93,9 @@ class BoundLadder:
             *(() if self.near.size else ("floor",)),
         }
         found = {name: p for name, p in self.model.priors.items() if name not in left_out}
-        if "floor" in found and "mu" not in found["floor"].parameters:
+        if "floor" in found:
             chance = self.observations["chance"].sel(benchmark=self.near).to_numpy()
-            prior = found["floor"]
-            found["floor"] = Prior(prior.distribution, **{"mu": chance, **prior.parameters})
+            found["floor"] = centred_on(found["floor"], chance)
         return found
 
     @cached_property
@@ -120,7 +125,7 @@ class BoundLadder:
         measured = seen["score"].notnull()
         score = seen["score"].fillna(0.5)
         sd = xr.apply_ufunc(curve_sd, score, seen["n_items"], seen["chance"])
-        basis = xr.DataArray(self.slope.inside(x["flops"].to_numpy()), dims=("run", curves.KNOT))
+        basis = xr.DataArray(self.slope.inside(x["flops"].to_numpy()), dims=("run", KNOT))
         numbers = {f"x_{name}": values for name, values in x.items()}
         numbers |= {"basis": basis, "observed_score": score, "measured": measured * 1.0}
         numbers |= {"n_items": seen["n_items"], "chance": seen["chance"]}
@@ -203,14 +208,14 @@ class BoundLadder:
         self, known: xr.DataArray, x: xr.DataArray, dim: Any, rng: np.random.Generator
     ) -> xr.DataArray:
         """Return what bends add at x: those of the fitted range, and new steps beyond it."""
-        inside = xr.DataArray(self.slope.inside(x.to_numpy()), dims=(dim, curves.KNOT))
+        inside = xr.DataArray(self.slope.inside(x.to_numpy()), dims=(dim, KNOT))
         beyond = self.slope.beyond(x.to_numpy())
-        others = [d for d in known.dims if d != curves.KNOT]
+        others = [d for d in known.dims if d != KNOT]
         shape = (beyond.shape[1], *(known.sizes[d] for d in others))
         steps = xr.DataArray(rng.standard_normal(shape), dims=("step", *others))
-        known = known.drop_vars(curves.KNOT, errors="ignore")
+        known = known.drop_vars(KNOT, errors="ignore")
         added = xr.dot(xr.DataArray(beyond, dims=(dim, "step")), steps, dim="step")
-        return xr.dot(inside, known, dim=curves.KNOT) + added
+        return xr.dot(inside, known, dim=KNOT) + added
 
 
 class _Builder:
@@ -237,7 +242,7 @@ class _Builder:
             "run": seen["run"].to_numpy(),
             "benchmark": seen["benchmark"].to_numpy(),
             NEAR_CHANCE: self.bound.near.to_numpy(),
-            curves.KNOT: np.arange(self.bound.slope.size),
+            KNOT: np.arange(self.bound.slope.size),
         }
 
     def _add(self, name: str, dims: tuple[str, ...] = (), **options: Any) -> Any:
@@ -268,7 +273,7 @@ class _Builder:
         information = (data["basis"][:, None, :] ** 2 * data["precision"][:, :, None]).sum(axis=0)
         moved = (reducible_exponent(p) * p["drift"])[:, None]
         width = 1 / pt.sqrt(1 + moved**2 * information)
-        self._add("bends", (*each, curves.KNOT), width=width)
+        self._add("bends", (*each, KNOT), width=width)
         bends = (data["basis"][:, None, :] * p["bends"]).sum(axis=-1)
         return compute + p["drift"] * bends
 
@@ -296,7 +301,7 @@ class _Builder:
             self._add(name)
         moved = p["loss_drift"] * p["loss_exponent"] / p["loss_scatter"]
         width = 1 / pt.sqrt(1 + moved**2 * (data["basis"] ** 2).sum(axis=0))
-        self._add("loss_bends", (curves.KNOT,), width=width)
+        self._add("loss_bends", (KNOT,), width=width)
         bends = (data["basis"] * p["loss_bends"]).sum(axis=-1)
         mean = curves.log_loss(p, curves.loss_compute(p, x, pt) + p["loss_drift"] * bends, pt)
         seen = pt.log(data["observed_loss"])

@@ -11,7 +11,7 @@ from pymc_extras.prior import Prior
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import Parameter
-from bayes_scaling.laws._ladder import KNOT
+from bayes_scaling.laws.drifting_power_law import KNOT
 from bayes_scaling.modelling.bound_ladder import BoundLadder
 from bayes_scaling.modelling.defaults import ladder_defaults
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, observe_ladder

@@ -21,6 +21,8 @@ from bayes_scaling.laws import Parameter
 from bayes_scaling.modelling.transforms import InWidths, ProbitInterval
 
 Dims = tuple[str, ...]
+# Families whose location `mu` may be left to the chance level.
+_CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
 _sound: set[Any] = set()
 
 # ---- checks ------------------------------------------------------------------------------------
@@ -152,6 +154,13 @@ def start_within(prior: Prior, start: Any) -> Any:
         high = prior.parameters.get("upper", np.inf)
         return start if np.max(low) < least and most < np.min(high) else None
     return start
+
+
+def centred_on(prior: Prior, mu: Any) -> Prior:
+    """Return a prior with the location mu, unless it has one, or its family has none."""
+    if prior.distribution not in _CENTRED or "mu" in prior.parameters:
+        return prior
+    return Prior(prior.distribution, **{"mu": mu, **prior.parameters})
 
 
 # ---- variables ---------------------------------------------------------------------------------
