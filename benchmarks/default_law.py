@@ -1,0 +1,200 @@
+"""Which law should a user get who names none? Calibration by ladder, number of runs and distance.
+
+Run: uv run python benchmarks/default_law.py --data FOLDER [--only LADDER ...] [--workers N]
+    [--folder DIR] [--write-docs]
+FOLDER holds the tables of the other ladders, as `benchmarks/routes.py` takes them; ladders have the
+names that they have there. Nothing above 6e21 FLOPs of the embedded DCLM ladder is used.
+
+What is forecast: runs above a tenth of a ladder's largest budget, from all smaller runs; and runs
+above a thirtieth of it, from sub-ladders of 4, 6 and 8 smaller runs at geometric budgets (users
+have few). Benchmarks whose fitted scores take fewer than four values, or three for a sub-ladder of
+four, are left out. Scores are put into bands of distance, the budget over the largest fitted one.
+
+The rule, written before the first table was made with it. A *cell* is a ladder, a number of runs
+and a band of distance with 20 scores or more. All cells count alike.
+
+1. A law holds enough if its 90% intervals hold at least 85% of scores in the mean over cells,
+   in every band of distance.
+2. Of the laws that hold enough, the default is the one with the smallest mean of
+   log(CRPS / smallest CRPS of any law in the cell).
+3. If no law holds enough, it is the one whose worst band holds most.
+
+The same rule, with two candidates, chooses between versions of a law (the random walk of version
+0.7 and the drift that returns to its mean). Fits that have not converged stay in, and are counted.
+
+Fits are kept in DIR, so that a run may be stopped and goes on. Prints the tables, and one JSON line
+last.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pages import as_markdown, replace_between
+from routes import IN_COMPUTE, Ladder, ladders
+
+from bayes_scaling import BayesScalingError, FitStore, Runs, backtest, load_model
+from bayes_scaling.evaluation.splits import with_one_k
+
+ROOT = Path(__file__).resolve().parent.parent
+WHOLE, FEW = 0.1, 1 / 30
+SUB_LADDERS = (4, 6, 8)
+BANDS = {"up to 3 times": 1, "3 to 10 times": 3, "10 to 30 times": 10, "above 30 times": 30}
+FEWEST_SCORES, ENOUGH = 20, 0.85
+CELL = ["ladder", "runs", "band"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Runs of a ladder that are fitted, and larger ones that are forecast."""
+
+    name: str
+    runs: Runs
+    cutoff: float
+
+
+def splits(runs: Runs) -> Iterator[Split]:
+    """Yield the splits of a ladder."""
+    largest = float(runs.table["flops"].max())
+    yield Split("all", usable(runs, WHOLE * largest, 4), WHOLE * largest)
+    cutoff = FEW * largest
+    for n in SUB_LADDERS:
+        chosen = geometric(runs.below(cutoff), n)
+        if len(chosen) == n:
+            table = runs.table
+            kept = table["run"].isin(chosen) | (table["flops"] > cutoff)
+            part = Runs.from_frame(table[kept])
+            yield Split(f"{n}", usable(part, cutoff, min(n - 1, 4)), cutoff)
+
+
+def geometric(runs: Runs, n: int) -> list[str]:
+    """Return the names of n runs whose budgets are nearest to a geometric series."""
+    budgets = np.log(runs.table.groupby("run")["flops"].first())
+    chosen: list[str] = []
+    for wanted in np.linspace(budgets.min(), budgets.max(), n):
+        left = budgets.drop(chosen)
+        if len(left):
+            chosen.append(str((left - wanted).abs().idxmin()))
+    return chosen
+
+
+def usable(runs: Runs, cutoff: float, fewest: int) -> Runs:
+    """Return the runs of series whose fitted scores differ."""
+    key = ["benchmark", "metric"]
+    values = runs.below(cutoff).table.groupby(key)["score"].nunique()
+    enough = values.index[values >= fewest]
+    table = runs.table
+    return Runs.from_frame(table[pd.MultiIndex.from_frame(table[key]).isin(enough)])
+
+
+def candidates(ladder: Ladder) -> list[str]:
+    """Return the names of the laws: those in compute, and where ratios vary those in both."""
+    return list(dict.fromkeys((*IN_COMPUTE, *ladder.laws)))
+
+
+def scores_of(ladder: Ladder, folder: Path, workers: int) -> pd.DataFrame:
+    """Return a row for each law, split and held-out score of a ladder."""
+    parts = []
+    for split in splits(with_one_k(ladder.runs)):
+        start = time.perf_counter()
+        models = {name: load_model(name) for name in candidates(ladder)}
+        try:
+            result = backtest(
+                models,
+                split.runs,
+                [split.cutoff],
+                baselines=False,
+                stack=False,
+                store=FitStore(folder),
+                workers=workers,
+                draws=500,
+                tune=500,
+            )
+        except BayesScalingError as error:
+            print(f"{ladder.name}, {split.name} runs: {error}", flush=True)
+            continue
+        key = ["model", "benchmark", "metric"]
+        bad = result.fits.set_index(key)["problems"].ne("").rename("bad")
+        found = result.scores.join(bad, on=key)
+        parts.append(found.assign(ladder=ladder.name, runs=split.name))
+        seconds = time.perf_counter() - start
+        print(f"{ladder.name}, {split.name} runs: {len(found)} scores, {seconds:.0f} s", flush=True)
+    return pd.concat(parts, ignore_index=True)
+
+
+def cells(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return CRPS, share inside 90% intervals and their width of each law in each cell."""
+    edges = [*BANDS.values(), np.inf]
+    scores = scores.assign(
+        band=pd.cut(scores["distance"], edges, labels=list(BANDS)),
+        inside=(scores["pit"] - 0.5).abs() <= 0.45,
+        width=scores["q95"] - scores["q05"],
+    )
+    groups = scores.groupby([*CELL, "model"], observed=True)
+    found = groups[["crps", "inside", "width", "bad"]].mean().assign(n=groups.size()).reset_index()
+    found = found[found["n"] >= FEWEST_SCORES]
+    best = found.groupby(CELL, observed=True)["crps"].transform("min")
+    return found.assign(behind=np.log(found["crps"] / best))
+
+
+def ranking(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what the rule looks at, a row for each law that takes part in every cell."""
+    whole = found.groupby("model")["n"].size()
+    found = found[found["model"].isin(whole.index[whole == whole.max()])]
+    bands = found.pivot_table("inside", "model", "band", observed=True)[list(BANDS)]
+    table = bands.assign(worst=bands.min(axis=1), behind=found.groupby("model")["behind"].mean())
+    table["enough"] = table["worst"] >= ENOUGH
+    first = ["enough", "behind"] if table["enough"].any() else ["worst"]
+    return table.sort_values(first, ascending=[name == "behind" for name in first])
+
+
+def page_table(found: pd.DataFrame, laws: Sequence[str]) -> pd.DataFrame:
+    """Return CRPS, coverage and width, a row for each cell and a column for each law."""
+    cell = found.assign(
+        text=[
+            f"{crps:.4f}, {inside:.0%}, {width:.3f}"
+            for crps, inside, width in found[["crps", "inside", "width"]].to_numpy()
+        ]
+    )
+    wide = cell.pivot_table("text", CELL, "model", "first", sort=False, observed=True)
+    return wide[[law for law in laws if law in wide]].fillna("").reset_index()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "default_law")
+    parser.add_argument("--write-docs", action="store_true")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    start, parts = time.perf_counter(), []
+    for ladder in ladders(options.data):
+        if "own loss" in ladder.name or (options.only and ladder.name not in options.only):
+            continue
+        parts.append(scores_of(ladder, options.folder, options.workers))
+        parts[-1].to_csv(options.folder / f"{ladder.name}.csv", index=False)
+    found = cells(pd.concat(parts, ignore_index=True))
+    order = ranking(found)
+    print(page_table(found, order.index).to_string(index=False))
+    print(order.round(3).to_string())
+    if options.write_docs:
+        page = ROOT / "docs" / "default.md"
+        text = replace_between(page.read_text(encoding="utf-8"), "ranking", as_markdown(order))
+        laws = list(dict.fromkeys((*order.index, *found["model"])))
+        table = as_markdown(page_table(found, laws))
+        page.write_text(replace_between(text, "cells", table), encoding="utf-8")
+    seconds = round(time.perf_counter() - start)
+    print(json.dumps({"default": order.index[0], "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
