@@ -8,7 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+KNOT = "knot"
 _KNOTS = 12
+# Standard normal numbers inside the fitted range: the first slope, and a step a knot.
+BENDS = _KNOTS + 1
+
+# Over a decade of compute the memory of a deviation falls by e.
+DECADE = float(np.log(10))
 
 Floats = NDArray[np.float64]
 
@@ -27,30 +33,29 @@ class RevertingSlope:
     reach : float
         Distance of the farthest fitted run from the centre of the fitted runs, in log C.
     length : float
-        Distance over which a deviation of the slope falls by e, in log C.
+        Distance over which a deviation of the slope falls by e, in log C; by default a decade.
     """
 
     reach: float
-    length: float
+    length: float = DECADE
 
     @property
     def spacing(self) -> float:
         """Distance between knots, at which the slope moves, in log C."""
         return 2 * self.reach / _KNOTS
 
-    @property
-    def size(self) -> int:
-        """Standard normal numbers inside the fitted range: the first slope, and a step a knot."""
-        return _KNOTS + 1
-
     def inside(self, x: Floats) -> Floats:
         """Return what each bend adds at x, by x and bend; nothing at the centre."""
         return (self._unbent(x) - self._unbent(np.zeros(1))) @ self._rotation
 
-    def beyond(self, x: Floats) -> Floats:
+    def above(self, x: Floats) -> Floats:
         """Return what each step of the slope above the fitted range adds at x, by x and step."""
         end = max(float(np.max(x)), self.reach)
         return self._steps(x, np.arange(self.reach + self.spacing / 2, end, self.spacing))
+
+    def below(self, x: Floats) -> Floats:
+        """Return the same for steps below the fitted range: the process has no direction."""
+        return self.above(-x)
 
     def _steps(self, x: Floats, knots: Floats) -> Floats:
         # The slope decays between steps: with this sd its variance is 1 on average.

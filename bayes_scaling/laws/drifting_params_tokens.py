@@ -27,7 +27,7 @@ def beta_width(p: Values, x: Values, xp: Any) -> Array:
 
 
 class DriftingParamsTokens(DriftingPowerLaw):
-    """−log Q' = (A·N^−α + B·D^−β)·e^−w(log C) + E, w an integrated Wiener process.
+    """−log Q' = (A·N^−α + B·D^−β)·e^−w(log C) + E, w the integral of an Ornstein-Uhlenbeck process.
 
     The drifting power law with a ceiling, for ladders whose ratio of tokens to parameters
     varies. The reducible part, the sum of both terms, drifts with compute. Without drift and
@@ -36,7 +36,8 @@ class DriftingParamsTokens(DriftingPowerLaw):
 
     name = "drifting_params_tokens"
     equation = (
-        "-log Q' = (A N^-alpha + B D^-beta) e^-w(log C) + E, w' a Wiener process of scale tau"
+        "-log Q' = (A N^-alpha + B D^-beta) e^-w(log C) + E, w' an Ornstein-Uhlenbeck process of "
+        "sd tau"
     )
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 4 and 10, with a drift"
     # Compute first: the knots of the drift are placed over the first input.

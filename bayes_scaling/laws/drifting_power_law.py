@@ -8,36 +8,8 @@ import numpy as np
 import xarray as xr
 
 from bayes_scaling.laws._pieces import EXPONENT, DirectLaw
-from bayes_scaling.laws.base import Array, Constant, Parameter, Values
-
-# A ladder over four decades of compute gets a knot every third of a decade.
-_KNOTS = 12
-KNOT = "knot"
-_WIDTH = 2 / _KNOTS  # spacing of the knots in reaches
-_PLACES = -1 + _WIDTH * (np.arange(_KNOTS) + 0.5)
-
-
-def _ramps(u: Any) -> Any:
-    """Return what a unit step of the exponent at each knot adds at u, in reaches."""
-    return np.clip(np.asarray(u)[..., None] - _PLACES, 0, None)
-
-
-def _line_and_rotation() -> tuple[Any, Any]:
-    """Split the random walk into its straight line and its bends, largest bend first.
-
-    Runs determine the straight line far better than any single step, and a few broad bends far
-    better than the rest. So the line is taken out and the steps are rotated to those bends. In
-    the posterior these coordinates are hardly correlated. A rotation keeps them standard normal.
-    """
-    u = np.linspace(-1, 1, 201)
-    line = np.column_stack([np.ones_like(u), u])
-    coefficients = np.linalg.lstsq(line, _ramps(u), rcond=None)[0]
-    bends = _ramps(u) - line @ coefficients
-    return coefficients, np.linalg.svd(bends)[2].T
-
-
-_LINE, _ROTATION = _line_and_rotation()
-_END_SLOPE = (1 - _LINE[1]) @ _ROTATION
+from bayes_scaling.laws._reverting import BENDS, KNOT, RevertingSlope
+from bayes_scaling.laws.base import Array, Parameter, Values
 
 
 def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0, from_loss: Any = 0.0) -> Array:
@@ -55,40 +27,40 @@ def bend_width(p: Values, x: Values, xp: Any, share: Any = 1.0, from_loss: Any =
 MEAN_EXPONENT = replace(
     EXPONENT, meaning="mean exponent: fall of log(−log Q') per unit of log C over the fitted range"
 )
-TAU = Parameter("tau", "drift of the exponent per root of log C", "1/sqrt(log FLOPs)", 0.04)
+TAU = Parameter("tau", "sd of the local exponent round its mean", "", start=0.05)
 DRIFT = Parameter(
     "drift",
-    "bends of the random walk, in standard units",
+    "bends of the drift, in standard units",
     "",
     start=0.0,
-    dims={KNOT: _KNOTS},
+    dims={KNOT: BENDS},
     width=bend_width,
 )
 
 
 def drifted(p: Values, x: Values, xp: Any) -> Array:
-    """Return how far the random walk has taken the curve from its straight line at x."""
+    """Return how far the drift has taken the curve from its straight line at x."""
     bends = x["drift_basis"] * p["drift"]
     # Not `dot`: the call of BLAS takes seconds to compile.
     return p["tau"] * (bends.sum(KNOT) if xp is np else bends.sum(axis=-1))
 
 
 class DriftingPowerLaw(DirectLaw):
-    """log(−log Q') = z(log C), a straight line plus an integrated Wiener process in log C.
+    """log(−log Q') = z(log C), a straight line plus a drift whose slope returns to its mean.
 
-    The local exponent −z′ drifts as a random walk with standard deviation τ·sqrt(Δ log C), in
-    steps at evenly spaced knots, round its mean over the fitted range. Beyond the fitted runs
-    the walk continues, so that intervals widen with the distance of extrapolation at a rate
-    that the runs themselves show.
+    The local exponent −z′ is an Ornstein-Uhlenbeck process in log C round its mean, with standard
+    deviation τ. Within a decade of compute it wanders like a random walk, and farther away it
+    has forgotten where it was. So intervals widen with the distance of extrapolation, at first
+    with its power 3/2 and far away with its root.
     """
 
     name = "drifting_power_law"
-    equation = "log(-log Q') = z(log C), -z' a Wiener process of scale tau"
-    source = "this project; a random-walk exponent, as in local linear trend models (Harvey 1989)"
-    parameters: ClassVar[tuple[Parameter, ...]] = (MEAN_EXPONENT, TAU, DRIFT)
-    constants: ClassVar[tuple[Constant, ...]] = (
-        Constant("exponent_at_end", "local exponent at the upper end of the fitted range"),
+    equation = "log(-log Q') = z(log C), -z' an Ornstein-Uhlenbeck process of sd tau"
+    source = (
+        "this project; a local exponent that drifts (local linear trend, Harvey 1989) and returns "
+        "to its mean (Uhlenbeck and Ornstein 1930)"
     )
+    parameters: ClassVar[tuple[Parameter, ...]] = (MEAN_EXPONENT, TAU, DRIFT)
 
     def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
         """Return z; see :class:`DirectLaw`."""
@@ -96,19 +68,10 @@ class DriftingPowerLaw(DirectLaw):
 
     def features(self, x: Mapping[str, xr.DataArray], c: Values) -> dict[str, xr.DataArray]:
         """Return `drift_basis`: what each unit bend, and each step beyond the range, adds at x."""
-        u = x["flops"] / c["reach"]
-        inside = _bends(u.to_numpy()) - _bends(0.0)
-        below, above = _beyond(u)
-        steps = np.concatenate(
-            [
-                np.clip(below - u.to_numpy()[:, None], 0, None),
-                np.clip(u.to_numpy()[:, None] - above, 0, None),
-            ],
-            axis=1,
-        )
-        scale = c["reach"] ** 1.5 * np.sqrt(_WIDTH)
-        basis = scale * np.concatenate([inside, steps], axis=1)
-        return {"drift_basis": xr.DataArray(basis, dims=(*u.dims, KNOT))}
+        slope, flops = RevertingSlope(float(c["reach"])), x["flops"]
+        at = flops.to_numpy()
+        basis = np.concatenate([slope.inside(at), slope.below(at), slope.above(at)], axis=1)
+        return {"drift_basis": xr.DataArray(basis, dims=(*flops.dims, KNOT))}
 
     def beyond(
         self,
@@ -119,33 +82,20 @@ class DriftingPowerLaw(DirectLaw):
     ) -> dict[str, xr.DataArray]:
         """Draw the steps of the exponent at knots beyond the fitted range."""
         known = p["drift"].drop_vars(KNOT, errors="ignore")
+        slope, at = RevertingSlope(float(c["reach"])), x["flops"].to_numpy()
         shape = [known.sizes[dim] for dim in ("chain", "draw")]
         # One stream per side, so that a budget's draws do not depend on the other budgets.
-        sides = zip(rng.spawn(2), _beyond(x["flops"] / c["reach"]), strict=True)
+        sides = zip(rng.spawn(2), (slope.below(at), slope.above(at)), strict=True)
         steps = [
             xr.DataArray(stream.standard_normal(shape), dims=("chain", "draw"))
-            for stream, places in sides
-            for _ in places
+            for stream, basis in sides
+            for _ in range(basis.shape[1])
         ]
         return dict(p) | {"drift": xr.concat([known, *steps], KNOT)}
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
-        """Return the local exponent at the upper end of the fitted range."""
-        bent = (p["drift"] * _END_SLOPE).sum()
-        return {"exponent_at_end": p["exponent"] + p["tau"] * (c["reach"] * _WIDTH) ** 0.5 * bent}
-
-
-def _bends(u: Any) -> Any:
-    """Return the rotated bends at u, in reaches."""
-    line = np.stack([np.ones_like(np.asarray(u, float)), np.asarray(u, float)], axis=-1)
-    return (_ramps(u) - line @ _LINE) @ _ROTATION
-
-
-def _beyond(u: xr.DataArray) -> tuple[Any, Any]:
-    """Return the knots that lie between the fitted range and u, below it and above it."""
-    below = -np.arange(1 + _WIDTH / 2, -float(u.min()), _WIDTH)
-    above = np.arange(1 + _WIDTH / 2, float(u.max()), _WIDTH)
-    return below, above
+        """Return no constants: the sampled parameters are those of the equation."""
+        return {}
 
 
 LAW = DriftingPowerLaw()

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bayes_scaling.laws._pieces import CEILING, IRREDUCIBLE, reducible_exponent
-from bayes_scaling.laws.base import Array, Constant, Values
+from bayes_scaling.laws.base import Array, Values
 from bayes_scaling.laws.drifting_power_law import (
     DRIFT,
     MEAN_EXPONENT,
@@ -27,13 +27,10 @@ class DriftingPowerLawCeiling(DriftingPowerLaw):
     """
 
     name = "drifting_power_law_ceiling"
-    equation = "log(-log Q' - E) = z(log C), -z' a Wiener process of scale tau"
+    equation = "log(-log Q' - E) = z(log C), -z' an Ornstein-Uhlenbeck process of sd tau"
     source = "this project; Krajewski et al. 2025 (arXiv:2512.08894), eq. 10, with a drift"
     parameters = (MEAN_EXPONENT, IRREDUCIBLE, TAU, replace(DRIFT, width=_width))
-    constants = (
-        Constant("alpha_at_end", "exponent of the reducible part at the upper end of the range"),
-        CEILING,
-    )
+    constants = (CEILING,)
     ceiling = CEILING.name
 
     def log_reducible(self, p: Values, x: Values, xp: Any) -> Array:
@@ -41,9 +38,8 @@ class DriftingPowerLawCeiling(DriftingPowerLaw):
         return -reducible_exponent(p) * x["flops"] - drifted(p, x, xp)
 
     def textbook(self, p: Values, c: Values, xp: Any) -> dict[str, Array]:
-        """Return the reducible part's exponent at the upper end of the range, and the ceiling."""
-        end = super().textbook({**p, "exponent": reducible_exponent(p)}, c, xp)
-        return {"alpha_at_end": end["exponent_at_end"], "ceiling": xp.exp(-p["E"])}
+        """Return the ceiling of Q'."""
+        return {"ceiling": xp.exp(-p["E"])}
 
 
 LAW = DriftingPowerLawCeiling()

@@ -37,8 +37,8 @@ class LossDriftingParamsTokens(ThroughLoss):
 
     name = "loss_drifting_params_tokens"
     equation = (
-        "K (L - loss_E)^kappa = (A N^-alpha + B D^-beta) e^-w(log C), w' a Wiener process of scale "
-        "tau;  -log Q' = K (L - loss_E)^kappa + E"
+        "K (L - loss_E)^kappa = (A N^-alpha + B D^-beta) e^-w(log C), w' an Ornstein-Uhlenbeck "
+        "process of sd tau;  -log Q' = K (L - loss_E)^kappa + E"
     )
     source = (
         "this project; Kaplan et al. 2020 (arXiv:2001.08361), eq. 1.5, with an irreducible part"

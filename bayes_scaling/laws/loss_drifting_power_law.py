@@ -22,13 +22,14 @@ def _width(p: Values, x: Values, xp: Any) -> Array:
 class LossDriftingPowerLaw(ThroughLoss):
     """log(L − loss_E) = z(log C)/κ + constant, −log Q' = K·(L − loss_E)^κ.
 
-    The random walk is that of :class:`DriftingPowerLaw`: bends of the loss become bends of the
+    The drift is that of :class:`DriftingPowerLaw`: bends of the loss become bends of the
     accuracy, and both tell how large they are.
     """
 
     name = "loss_drifting_power_law"
     equation = (
-        "log(L - loss_E) = z(log C) / kappa + constant, -z' a Wiener process of scale tau;  "
+        "log(L - loss_E) = z(log C) / kappa + constant, -z' an Ornstein-Uhlenbeck "
+        "process of sd tau;  "
         "-log Q' = K (L - loss_E)^kappa"
     )
     source = "this project; drifting_power_law behind a loss with an irreducible part"

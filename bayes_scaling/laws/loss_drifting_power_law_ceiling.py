@@ -27,7 +27,8 @@ class LossDriftingPowerLawCeiling(ThroughLoss):
 
     name = "loss_drifting_power_law_ceiling"
     equation = (
-        "log(L - loss_E) = z(log C) / kappa + constant, -z' a Wiener process of scale tau;  "
+        "log(L - loss_E) = z(log C) / kappa + constant, -z' an Ornstein-Uhlenbeck "
+        "process of sd tau;  "
         "-log Q' = K (L - loss_E)^kappa + E"
     )
     source = "this project; drifting_power_law_ceiling behind a loss with an irreducible part"

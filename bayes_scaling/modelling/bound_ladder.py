@@ -14,8 +14,7 @@ from pymc_extras.prior import Prior
 
 from bayes_scaling.laws import _ladder as curves
 from bayes_scaling.laws._pieces import reducible_exponent
-from bayes_scaling.laws._reverting import RevertingSlope
-from bayes_scaling.laws.drifting_power_law import KNOT
+from bayes_scaling.laws._reverting import BENDS, KNOT, RevertingSlope
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, near_chance
 from bayes_scaling.modelling.likelihoods import common_spread
 from bayes_scaling.modelling.link import accuracy, curve_sd
@@ -208,14 +207,20 @@ class BoundLadder:
         self, known: xr.DataArray, x: xr.DataArray, dim: Any, rng: np.random.Generator
     ) -> xr.DataArray:
         """Return what bends add at x: those of the fitted range, and new steps beyond it."""
-        inside = xr.DataArray(self.slope.inside(x.to_numpy()), dims=(dim, KNOT))
-        beyond = self.slope.beyond(x.to_numpy())
-        others = [d for d in known.dims if d != KNOT]
-        shape = (beyond.shape[1], *(known.sizes[d] for d in others))
-        steps = xr.DataArray(rng.standard_normal(shape), dims=("step", *others))
-        known = known.drop_vars(KNOT, errors="ignore")
-        added = xr.dot(xr.DataArray(beyond, dims=(dim, "step")), steps, dim="step")
-        return xr.dot(inside, known, dim=KNOT) + added
+        at = x.to_numpy()
+        found = xr.dot(
+            xr.DataArray(self.slope.inside(at), dims=(dim, KNOT)),
+            known.drop_vars(KNOT, errors="ignore"),
+            dim=KNOT,
+        )
+        others = {d: known.sizes[d] for d in known.dims if d != KNOT}
+        # One stream per side, so that a budget's draws do not depend on those on the other side.
+        sides = (self.slope.below(at), self.slope.above(at))
+        for stream, basis in zip(rng.spawn(2), sides, strict=True):
+            drawn = stream.standard_normal((basis.shape[1], *others.values()))
+            steps = xr.DataArray(drawn, dims=("step", *others))
+            found = found + xr.dot(xr.DataArray(basis, dims=(dim, "step")), steps, dim="step")
+        return found
 
 
 class _Builder:
@@ -242,7 +247,7 @@ class _Builder:
             "run": seen["run"].to_numpy(),
             "benchmark": seen["benchmark"].to_numpy(),
             NEAR_CHANCE: self.bound.near.to_numpy(),
-            KNOT: np.arange(self.bound.slope.size),
+            KNOT: np.arange(BENDS),
         }
 
     def _add(self, name: str, dims: tuple[str, ...] = (), **options: Any) -> Any:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-import numpy as np
 from pymc_extras.prior import Prior
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import Parameter
-from bayes_scaling.laws.drifting_power_law import KNOT
+from bayes_scaling.laws._reverting import DECADE, KNOT
 from bayes_scaling.modelling.bound_ladder import BoundLadder
 from bayes_scaling.modelling.defaults import ladder_defaults
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, observe_ladder
@@ -46,7 +45,6 @@ PARAMETERS = tuple(
     )
 )
 _CUT = ("floor",)
-_DEFAULT_LENGTH = float(np.log(10))
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,7 +83,7 @@ class LadderModel:
 
     priors: Mapping[str, Prior] = field(default_factory=dict)
     loss: str | None = "auto"
-    length: float = _DEFAULT_LENGTH
+    length: float = DECADE
 
     def __post_init__(self) -> None:
         if not self.length > 0:

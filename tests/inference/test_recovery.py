@@ -56,20 +56,24 @@ def simulate_params_tokens(rng):
     return as_runs(table, n_correct=counts, n_items=N_ITEMS), truth
 
 
-def walk(x, tau, rng):
-    """Return an integrated Wiener process at x less its straight line, by many small steps."""
+def drift(x, tau, rng):
+    """Return the integral of an Ornstein-Uhlenbeck process less its straight line."""
     grid = np.linspace(-np.abs(x).max(), np.abs(x).max(), 2001)
     step = grid[1] - grid[0]
-    path = np.cumsum(np.cumsum(rng.normal(0, tau * np.sqrt(step), grid.size)) * step)
+    kept = np.exp(-step / np.log(10))
+    slope = [rng.normal(0, tau)]
+    for _ in grid[1:]:
+        slope.append(kept * slope[-1] + rng.normal(0, tau * np.sqrt(1 - kept**2)))
+    path = np.cumsum(slope) * step
     return np.interp(x, grid, path - np.polyval(np.polyfit(grid, path, 1), grid))
 
 
 def simulate_drifting_params_tokens(rng):
     parts = [budgets(12, low=1e18, high=1e23, ratio=ratio) for ratio in (5, 20, 80, 320)]
     table = pd.concat(parts, ignore_index=True)
-    alpha, beta, E, scatter, tau = 0.45, 0.35, 0.1, 0.005, 0.06
+    alpha, beta, E, scatter, tau = 0.45, 0.35, 0.1, 0.005, 0.08
     n, d, c = (centred(table, name) for name in ("params", "tokens", "flops"))
-    reducible = (0.4 * np.exp(-alpha * n) + 0.3 * np.exp(-beta * d)) * np.exp(-walk(c, tau, rng))
+    reducible = (0.4 * np.exp(-alpha * n) + 0.3 * np.exp(-beta * d)) * np.exp(-drift(c, tau, rng))
     counts = count_correct(curve(reducible + E, FLOOR), N_ITEMS, scatter, rng)
     truth = {"alpha": alpha, "beta": beta, "params_share": 4 / 7, "E": E, "tau": tau}
     return as_runs(table, n_correct=counts, n_items=N_ITEMS), truth

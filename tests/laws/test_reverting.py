@@ -16,7 +16,7 @@ def local_slopes(slope, x, step=1e-5):
 
 def beyond_of(slope, x, most):
     """Return the steps beyond the range at x, as many as the largest of `most` needs."""
-    whole = slope.beyond(np.append(x, np.max(most) + 1))
+    whole = slope.above(np.append(x, np.max(most) + 1))
     return whole[:-1]
 
 
@@ -36,7 +36,7 @@ def test_slopes_at_two_budgets_differ_as_those_of_the_process_do(length):
 
 def test_far_from_the_runs_the_sd_of_the_curve_grows_with_the_root_of_distance():
     slope = RevertingSlope(reach=4.0, length=1.0)
-    near, far = (slope.beyond(np.array([4.0 + d]))[0] for d in (100.0, 400.0))
+    near, far = (slope.above(np.array([4.0 + d]))[0] for d in (100.0, 400.0))
     assert np.linalg.norm(far) / np.linalg.norm(near) == pytest.approx(2, rel=0.02)
 
 
@@ -51,4 +51,11 @@ def test_nothing_is_added_at_the_centre_and_no_straight_line_inside():
 
 def test_steps_beyond_the_range_do_not_touch_it():
     slope = RevertingSlope(reach=3.0, length=2.3)
-    assert slope.beyond(np.array([-2.0, 3.0, 5.0]))[:2] == pytest.approx(0)
+    assert slope.above(np.array([-2.0, 3.0, 5.0]))[:2] == pytest.approx(0)
+
+
+def test_steps_below_the_range_mirror_those_above():
+    slope = RevertingSlope(reach=3.0, length=2.3)
+    x = np.array([-5.0, -3.5, 0.0])
+    np.testing.assert_array_equal(slope.below(x), slope.above(-x))
+    assert slope.below(np.array([-3.0, 2.0, 5.0])) == pytest.approx(0)

@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal, norm
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
+from bayes_scaling.laws._reverting import BENDS
 from bayes_scaling.modelling.ladder_model import PARAMETERS, LadderModel
 from bayes_scaling.runs import Budgets, Runs
 
@@ -155,14 +156,13 @@ def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
 def constant_draw(bound, **values):
     """Return a posterior of one draw."""
     names = bound.observations["benchmark"].to_numpy()
-    size = bound.slope.size
     each = {"benchmark": names}
     arrays = {
         "neg_log_q": xr.DataArray([0.8, 0.5, 1.1], coords=each, dims="benchmark"),
         "exponent": xr.DataArray([0.15, 0.2, 0.25], coords=each, dims="benchmark"),
         "E": xr.zeros_like(xr.DataArray([0.0] * 3, coords=each, dims="benchmark")),
         "drift": xr.DataArray([0.0] * 3, coords=each, dims="benchmark"),
-        "bends": xr.DataArray(np.zeros((3, size)), coords=each, dims=("benchmark", "knot")),
+        "bends": xr.DataArray(np.zeros((3, BENDS)), coords=each, dims=("benchmark", "knot")),
     }
     drawn = arrays | {k: xr.DataArray(v) for k, v in values.items()}
     return xr.Dataset({k: v.expand_dims(chain=1, draw=1) for k, v in drawn.items()})
@@ -194,7 +194,7 @@ def test_with_all_of_it_through_the_loss_it_is_the_power_law_through_the_loss(re
         **loss,
         loss_exponent=0.06,
         loss_drift=0.0,
-        loss_bends=xr.DataArray(np.zeros(bound.slope.size), dims="knot"),
+        loss_bends=xr.DataArray(np.zeros(BENDS), dims="knot"),
         through=1.0,
     )
     future = Budgets.of(flops=[1e20, 1e22]).inputs
