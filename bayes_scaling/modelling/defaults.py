@@ -15,7 +15,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import ScalingLaw, shipped_laws
 
 _COMMON = "common"
-_OF_LADDERS = "ladder"
+_OF_LADDERS, _OF_TRENDS = "ladder", "trend"
 _PRIOR_FIELDS = {"dist", "kwargs", "dims", "centered", "transform", "reason"}
 
 
@@ -28,7 +28,7 @@ def available_models() -> list[str]:
     True
     """
     names = {path.stem for path in resource_dir("models").glob("*.toml")}
-    return sorted(names - {_COMMON, _OF_LADDERS})
+    return sorted(names - {_COMMON, _OF_LADDERS, _OF_TRENDS})
 
 
 def ready_file(name: str) -> Path:
@@ -56,6 +56,11 @@ def default_priors(law: ScalingLaw) -> tuple[dict[str, Prior], dict[str, str]]:
 def ladder_defaults() -> tuple[dict[str, Prior], dict[str, str]]:
     """Return the default priors of the ladder model, and their reasons."""
     return _priors_of_file(_OF_LADDERS)
+
+
+def trend_defaults() -> tuple[dict[str, Prior], dict[str, str]]:
+    """Return the default priors of the trend in a loss, and their reasons."""
+    return _priors_of_file(_OF_TRENDS)
 
 
 @cache
