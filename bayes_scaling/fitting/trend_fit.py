@@ -17,8 +17,8 @@ from bayes_scaling.runs import Runs
 
 # Draws of the coefficients that are kept, evenly spaced: enough for probabilities to 2 points.
 _KEPT = 500
-# Two chains of this many draws pass the limits of convergence at the first attempt.
-_USUAL = {"draws": 600, "tune": 300, "chains": 2}
+# Two chains of this many draws mostly pass the limits of convergence at the first attempt.
+_USUAL = {"draws": 1000, "tune": 400, "chains": 2}
 
 
 @dataclass(frozen=True, repr=False)

@@ -296,7 +296,10 @@ class BoundTrend:
     def pymc(self) -> pm.Model:
         """The PyMC model, coefficients integrated out; all numbers are `pm.Data`."""
         starts = self.starts()
-        coords: dict[str, Any] = {"row": self.observations["row"].to_numpy(), KNOT: np.arange(BENDS)}
+        coords: dict[str, Any] = {
+            "row": self.observations["row"].to_numpy(),
+            KNOT: np.arange(BENDS),
+        }
         coords |= {"part": ["level", "rise"], "group": self.mixtures}
         with pm.Model(coords=coords) as model:
             data = {

@@ -1,0 +1,116 @@
+"""The trends of one task: all mixtures together, and each mixture in each loss; kept in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from bayes_scaling._io.netcdf import read_tree, write_tree
+from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError, RunsWarning
+from bayes_scaling.fitting.trend_fit import TrendFit, fit_trend
+from bayes_scaling.runs import Runs
+
+# Trends of one mixture or another loss say where a behaviour changes; fewer draws are enough.
+_CONTEXT = {"draws": 400, "tune": 300}
+
+Place = tuple[str, str]  # mixture ("" for all together) and loss
+
+
+@dataclass(frozen=True)
+class TaskTrends:
+    """The trends of one task.
+
+    Attributes
+    ----------
+    task : str
+        Its name.
+    fits : mapping of (str, str) to TrendFit
+        Trends by mixture and loss; the mixture is "" for all together.
+    reasons : mapping of (str, str) to str
+        Why a trend could not be fitted.
+    """
+
+    task: str
+    fits: Mapping[Place, TrendFit] = field(default_factory=dict)
+    reasons: Mapping[Place, str] = field(default_factory=dict)
+
+
+def fit_task_trends(
+    name: str,
+    runs: Runs,
+    *,
+    loss: str,
+    losses: Sequence[str],
+    folder: Path | None,
+    settings: Mapping[str, Any],
+) -> TaskTrends:
+    """Return the trends of a task, from the folder if they are there."""
+    path = None if folder is None else folder / _file_of(name, runs, loss, losses, settings)
+    if path is not None and path.is_file():
+        try:
+            return _read(name, path)
+        except (OSError, KeyError, ValueError):
+            pass  # damaged from outside: fit it again and replace it
+    places = [("", loss), *((m, one) for m in runs.mixtures for one in losses)]
+    fits: dict[Place, TrendFit] = {}
+    reasons: dict[Place, str] = {}
+    for place in places:
+        mixture, column = place
+        with warnings.catch_warnings():
+            # Convergence is in the table, and the whole table of runs has given its warnings.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.simplefilter("ignore", RunsWarning)
+            kept = runs.table[runs.table[column].notna()]
+            if mixture:
+                kept = kept[kept["mixture"] == mixture]
+            usual = _CONTEXT if mixture else {}
+            try:
+                if not len(kept):
+                    raise ModelError(f"{name}: no run has {column!r}")
+                fits[place] = fit_trend(Runs.from_frame(kept), column, **usual | dict(settings))
+            except BayesScalingError as error:
+                reasons[place] = str(error).splitlines()[0]
+    found = TaskTrends(name, fits, reasons)
+    if path is not None:
+        _write(path, found)
+    return found
+
+
+def _file_of(
+    name: str, runs: Runs, loss: str, losses: Sequence[str], settings: Mapping[str, Any]
+) -> str:
+    """Return the name of a task's file, a hash of all that its draws depend on."""
+    telling = {key: value for key, value in settings.items() if key != "cores"}
+    parts = [version("bayes-scaling"), name, loss, json.dumps([*losses]), json.dumps(telling)]
+    parts.append(runs.to_frame().to_csv(index=False))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"
+
+
+def _write(path: Path, trends: TaskTrends) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"reasons": _packed(trends.reasons)})}
+    places = list(trends.fits)
+    nodes["/"].attrs["places"] = json.dumps(places)
+    for i, fit in enumerate(trends.fits.values()):
+        nodes |= {f"/{i}/{name}": dataset for name, dataset in fit.to_tree().items()}
+    write_tree(path, xr.DataTree.from_dict(nodes))
+
+
+def _read(name: str, path: Path) -> TaskTrends:
+    tree = read_tree(path)
+    places = [(str(m), str(loss)) for m, loss in json.loads(tree.attrs["places"])]
+    fits = {place: TrendFit.from_tree(tree[f"/{i}"]) for i, place in enumerate(places)}
+    reasons = {(m, loss): why for m, loss, why in json.loads(tree.attrs["reasons"])}
+    return TaskTrends(name, fits, reasons)
+
+
+def _packed(reasons: Mapping[Place, str]) -> str:
+    return json.dumps([[*place, why] for place, why in reasons.items()])
