@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         SamplerWarning,
     )
     from bayes_scaling.evaluation.backtesting import backtest
+    from bayes_scaling.evaluation.behaviours import BehaviourRules
+    from bayes_scaling.evaluation.classification import Classification
     from bayes_scaling.evaluation.comparison import Comparison, compare, loo
     from bayes_scaling.evaluation.ladder_backtesting import backtest_ladder
     from bayes_scaling.evaluation.results import Backtest
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from bayes_scaling.fitting.forecasts import summarise
     from bayes_scaling.fitting.ladder_fit import LadderFit, fit_ladder
     from bayes_scaling.fitting.store import FitStore
+    from bayes_scaling.fitting.trend_fit import TrendFit, fit_trend
     from bayes_scaling.laws import (
         Constant,
         Input,
@@ -55,15 +58,19 @@ if TYPE_CHECKING:
     from bayes_scaling.modelling.ladder_model import LadderModel
     from bayes_scaling.modelling.law_check import check_law
     from bayes_scaling.modelling.model import ScalingModel, load_model
+    from bayes_scaling.modelling.trend_model import TrendModel
     from bayes_scaling.runs import Budgets, Runs
+    from bayes_scaling.study.classifying import classify
     from bayes_scaling.study.study import Study
 
 # Where each public name lives.
 _HOMES = {
     "Backtest": "evaluation.results",
     "BayesScalingError": "errors",
+    "BehaviourRules": "evaluation.behaviours",
     "BoundModel": "modelling.bound",
     "Budgets": "runs",
+    "Classification": "evaluation.classification",
     "Comparison": "evaluation.comparison",
     "Constant": "laws",
     "ConvergenceWarning": "errors",
@@ -82,6 +89,8 @@ _HOMES = {
     "ScalingLaw": "laws",
     "ScalingModel": "modelling.model",
     "Study": "study.study",
+    "TrendFit": "fitting.trend_fit",
+    "TrendModel": "modelling.trend_model",
     "TwoStageLaw": "laws",
     "available_laws": "laws",
     "available_models": "modelling.defaults",
@@ -89,10 +98,12 @@ _HOMES = {
     "backtest_ladder": "evaluation.ladder_backtesting",
     "check_file": "datasets",
     "check_law": "modelling.law_check",
+    "classify": "study.classifying",
     "compare": "evaluation.comparison",
     "error_budget": "fitting.error_budgets",
     "fit_ladder": "fitting.ladder_fit",
     "fit_runs": "fitting.fit",
+    "fit_trend": "fitting.trend_fit",
     "get_law": "laws",
     "known_benchmarks": "datasets",
     "load_csv": "datasets",
@@ -111,8 +122,10 @@ _HOMES = {
 __all__ = [
     "Backtest",
     "BayesScalingError",
+    "BehaviourRules",
     "BoundModel",
     "Budgets",
+    "Classification",
     "Comparison",
     "Constant",
     "ConvergenceWarning",
@@ -131,6 +144,8 @@ __all__ = [
     "ScalingLaw",
     "ScalingModel",
     "Study",
+    "TrendFit",
+    "TrendModel",
     "TwoStageLaw",
     "__version__",
     "available_laws",
@@ -139,10 +154,12 @@ __all__ = [
     "backtest_ladder",
     "check_file",
     "check_law",
+    "classify",
     "compare",
     "error_budget",
     "fit_ladder",
     "fit_runs",
+    "fit_trend",
     "get_law",
     "known_benchmarks",
     "load_csv",

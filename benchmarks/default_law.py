@@ -5,11 +5,12 @@ Run: uv run python benchmarks/default_law.py --data FOLDER [--only LADDER ...] [
 FOLDER holds the tables of the other ladders, as `benchmarks/routes.py` takes them; ladders have the
 names that they have there. Nothing above 6e21 FLOPs of the embedded DCLM ladder is used.
 
-What is forecast: runs above a tenth and above a two-hundredth of a ladder's largest budget, from all
-smaller runs; and runs above a thirtieth of it, from sub-ladders of 4, 6 and 8 smaller runs at
+What is forecast: runs above a tenth and above a two-hundredth of a ladder's largest budget, from
+all smaller runs; and runs above a thirtieth of it, from sub-ladders of 4, 6 and 8 smaller runs at
 geometric budgets (users have few). Of Gadre's ladders, whose 46 tasks would take hours, the first
-and that of 6 runs. Benchmarks whose fitted scores take fewer than four values, or three for a sub-ladder of
-four, are left out. Scores are put into bands of distance, the budget over the largest fitted one.
+and that of 6 runs. Benchmarks whose fitted scores take fewer than four values, or three for a
+sub-ladder of four, are left out. Scores are put into bands of distance, the budget over the largest
+fitted one.
 
 The rule, written before the first table was made with it. A *cell* is a ladder, a number of runs
 and a band of distance with 20 scores or more. All cells count alike.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from bayes_scaling.cli.checks import run_check
+from bayes_scaling.cli.classifications import run_classify
 from bayes_scaling.cli.comparisons import run_compare
 from bayes_scaling.cli.forecasts import run_forecast
 from bayes_scaling.cli.ladders import run_ladder
@@ -30,5 +31,6 @@ def main() -> None:
 app.command("forecast")(run_forecast)
 app.command("compare")(run_compare)
 app.command("ladder")(run_ladder)
+app.command("classify")(run_classify)
 app.command("study")(run_study)
 app.command("check")(run_check)
