@@ -161,8 +161,8 @@ def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str]) -> None:
     seen, scale, offsets = fit.bound.observations, fit.bound.scale, fit.offsets()
     for mixture in fit.bound.mixtures:
         part = seen.isel(row=np.flatnonzero(seen["mixture"] == mixture))
-        ends = scale.places(np.array([part["loss"].max(), part["loss"].min()]))
-        grid = xr.DataArray(scale.losses(np.linspace(*ends, _GRID)), dims="place")
+        first, last = scale.places(np.array([part["loss"].max(), part["loss"].min()]))
+        grid = xr.DataArray(scale.losses(np.linspace(first, last, _GRID)), dims="place")
         curve = fit.curve(grid) + offsets.sel(mixture=mixture)
         low, middle, high = curve.quantile([0.05, 0.5, 0.95], dim="sample").to_numpy()
         ax.fill_between(grid, low, high, color=colour, alpha=0.3, lw=0)
