@@ -1,4 +1,4 @@
-"""Priors learned from other ladders: do they forecast a ladder that they have not seen better?
+"""Priors learned from other ladders, tested on a ladder that they have not seen.
 
 Run: uv run python benchmarks/hyperpriors.py --data FOLDER [--workers N] [--folder DIR]
     [--write-docs]
@@ -6,8 +6,8 @@ FOLDER holds the tables of the other ladders, as `benchmarks/routes.py` takes th
 
 drifting_power_law is fitted to the runs of at most a tenth of each ladder's largest budget, all
 benchmarks. Its exponent, its drift (tau) and its scatter are taken as draws from a population of
-benchmarks: log-normal, with a mean for each type of task (multiple choice, exact match, code), which
-are partially pooled. The likelihood of the population is the posterior of each benchmark,
+benchmarks: log-normal, with a mean for each type of task (multiple choice, exact match, code).
+These means are partially pooled. The likelihood of the population is each posterior,
 reweighted by the prior that it was fitted with (Hogg, Myers and Bovy 2010, arXiv:1008.4146).
 
 The rule, written before the first table: each of the ladders of one ratio and OLMo is left out in
@@ -64,7 +64,7 @@ def posteriors(ladder: Ladder, store: FitStore) -> pd.DataFrame:
             fit = store.fit(series, model, **SETTINGS)
         except (BayesScalingError, RuntimeError):
             continue
-        draws = fit.posterior[list(LEARNED)].stack(sample=("chain", "draw"))
+        draws = fit.posterior[list(LEARNED)].stack(sample=("chain", "draw"))  # noqa: PD013
         picked = np.linspace(0, draws.sizes["sample"] - 1, DRAWS).astype(int)
         row = {"ladder": ladder.name, "benchmark": key[0], "type": type_of(series.table)}
         for name in LEARNED:
