@@ -46,7 +46,9 @@ def write(folder: Path, fit: Fit, split: Split, table: pd.DataFrame) -> list[Pat
     return [folder / name for name in ("forecast.csv", "error_budget.csv", *figures, "fit.nc")]
 
 
-def to_json(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> dict[str, Any]:
+def to_json(
+    fit: Fit, split: Split, table: pd.DataFrame, files: list[Path], reason: str
+) -> dict[str, Any]:
     """Return everything that a program may want to know, in plain numbers and text."""
     seen = fit.observations
     return {
@@ -61,6 +63,7 @@ def to_json(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> d
         "test_set": {"new_items": _new_items(split)},
         "model": {
             "law": fit.model.law_name,
+            "why": reason or None,
             "likelihood": fit.model.likelihood_name,
             "floor": fit.model.floor,
             "loss": fit.model.loss if fit.model.two_stage else None,
@@ -84,11 +87,13 @@ def to_json(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> d
     }
 
 
-def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path]) -> None:
+def show(fit: Fit, split: Split, table: pd.DataFrame, files: list[Path], reason: str) -> None:
     """Print the results for a person."""
     console = Console(highlight=False)
     problems = fit.diagnostics.problems()
     console.print(escape(fit.describe()), style="bold red" if problems else "bold")
+    if reason:
+        console.print(escape(reason), style="dim")
     console.print(_score_table(fit, table))
     for caution in [] if problems else fit.cautions():
         console.print(f"[bold yellow]Caution:[/] {escape(caution)}")

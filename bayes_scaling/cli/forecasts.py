@@ -13,6 +13,7 @@ from bayes_scaling.cli.options import Loss, SamplerName
 
 if TYPE_CHECKING:
     from bayes_scaling.modelling.model import ScalingModel
+    from bayes_scaling.runs import Runs
 
 
 def run_forecast(
@@ -33,7 +34,9 @@ def run_forecast(
             "ratio of the budgets of --at. Embedded data: 20."
         ),
     ] = None,
-    law: Annotated[str | None, typer.Option(help="A ready model, by default power_law.")] = None,
+    law: Annotated[
+        str | None, typer.Option(help="A ready model; by default the best calibrated.")
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="TOML file of a model with priors of your own.")
     ] = None,
@@ -90,7 +93,6 @@ def run_forecast(
             from bayes_scaling.datasets.krajewski2025 import PUBLISHED_CUTOFF, PUBLISHED_RATIO
             from bayes_scaling.fitting.fit import fit_runs
             from bayes_scaling.fitting.splits import split_series
-        chosen = _choose_model(law, model, floor, likelihood, loss)
         embedded = runs is None
         # For the embedded runs, the split of the paper's table.
         usual = (PUBLISHED_CUTOFF, PUBLISHED_RATIO) if embedded else (inf, None)
@@ -102,6 +104,9 @@ def run_forecast(
             metric=metric,
             mixture=mixture,
             embedded=embedded,
+        )
+        chosen, reason = _choose_model(
+            law, model, series.select(tokens_per_param=ratio).below(cutoff), floor, likelihood, loss
         )
         split = split_series(
             series,
@@ -127,26 +132,30 @@ def run_forecast(
             table = fit.forecast_table(split.held_out, split.budgets)
             files = forecast_view.write(out, fit, split, table)
         if json:
-            content = forecast_view.to_json(fit, split, table, files)
+            content = forecast_view.to_json(fit, split, table, files, reason)
             typer.echo(dumps(content, indent=2, allow_nan=False))
         else:
-            forecast_view.show(fit, split, table, files)
+            forecast_view.show(fit, split, table, files, reason)
 
 
 def _choose_model(
     law: str | None,
     file: Path | None,
+    fitted: Runs,
     floor: str | None,
     likelihood: str | None,
     loss: str | None,
-) -> ScalingModel:
-    """Return the model that the options name."""
+) -> tuple[ScalingModel, str]:
+    """Return the model that the options name, or the default one and why."""
     from bayes_scaling.errors import ModelError
+    from bayes_scaling.modelling.default_law import default_law
     from bayes_scaling.modelling.model import load_model
 
     if law and file:
         raise ModelError("give --law or --model, not both: the file of --model names its law")
-    model = load_model(file or law or "power_law")
+    named = file or law
+    default, reason = ("", "") if named else default_law(fitted)
+    model = load_model(named or default)
     if loss and not model.two_stage:
         raise ModelError(f"{model.law_name} does not go through a loss; leave --loss out")
-    return model.with_options(likelihood=likelihood, floor=cast(Any, floor), loss=loss)
+    return model.with_options(likelihood=likelihood, floor=cast(Any, floor), loss=loss), reason

@@ -59,7 +59,8 @@ def split_series(
         of ten times the largest fitted.
     tokens_per_param : float, optional
         Ratio of the runs to keep, within 10%. A law in parameters and tokens learns from all
-        ratios; for it, this is the ratio of the budgets in `at`.
+        ratios; for it, this is the ratio of the budgets in `at`, by default the median of the
+        fitted runs.
     new_items : float, optional
         Items of a new test set that the runs at further budgets answer; by default they answer
         the fitted one. Held-out runs were scored on the fitted one.
@@ -69,7 +70,7 @@ def split_series(
     RunsError
         If no run is at or below the cut-off.
     ModelError
-        If the law cannot tell samples k apart, or needs a ratio.
+        If the law cannot tell samples k apart.
 
     Examples
     --------
@@ -93,6 +94,12 @@ def split_series(
     ratio = tokens_per_param if reads_ratio else None
     if new_items is not None and not at:
         raise ModelError("a new test set (--new-items) needs budgets to be forecast on it: --at")
+    if reads_ratio and at and ratio is None:
+        ratio = float((fitted.table["tokens"] / fitted.table["params"]).median())
+        notes += (
+            f"budgets of --at have {ratio:.3g} tokens per parameter, the median of the fitted "
+            "runs; choose another ratio with --tokens-per-param",
+        )
     budgets = _budgets(fitted, law, at, ratio, new_items) if at else None
     return Split(fitted, held_out, budgets, notes)
 
@@ -113,8 +120,6 @@ def _budgets(
     new_items: float | None,
 ) -> Budgets:
     """Return budgets in FLOPs with the law's other inputs, at every k of the fitted runs."""
-    if "tokens" in law.columns and ratio is None:
-        raise ModelError(f"{law.name} reads params and tokens: give --tokens-per-param for --at")
     asked: dict[str, Any] = {"flops": list(at)}
     if ratio is not None:
         asked["tokens_per_param"] = ratio

@@ -105,9 +105,9 @@ def test_without_a_command_help_is_shown():
         (["--tokens-per-param", "33"], "Available: 10, 20, 40, 80, 160"),
         (["--fit-below", "1e10"], "no run has at most 1e+10 FLOPs; the smallest has 1e+18"),
         (["--at", "-1"], "flops must be positive and finite"),
-        (["--benchmark", "humaneval-py"], "choose one with --metric pass@1, or a law"),
+        (["--law", "power_law", "--benchmark", "humaneval-py"], "choose one with --metric pass@1, or a law"),
         (["--law", "pass_at_k"], "arc_easy (acc): pass_at_k needs 'k'"),
-        (["--loss", "loss_c4"], "power_law does not go through a loss; leave --loss out"),
+        (["--law", "power_law", "--loss", "loss_c4"], "power_law does not go through a loss; leave --loss out"),
         (["--law", "two_stage_linear", "--loss", "nll"], "no loss column 'nll'; there are loss_c4"),
     ],
 )
@@ -136,13 +136,6 @@ def test_invalid_table_is_refused_with_the_row(own):
     assert "row 2, column 'n_correct'" in refusal(own(ladder(n_correct=5000)))
 
 
-def test_law_in_params_and_tokens_needs_a_ratio_for_its_budgets(own):
-    params = np.geomspace(1e8, 1e10, 12)
-    table = own(ladder(params=params, tokens=params[::-1]).drop(columns="flops"))
-    line = refusal(table, "--law", "params_tokens", "--at", "1e22")
-    assert "params_tokens reads params and tokens: give --tokens-per-param for --at" in line
-
-
 def test_folder_that_cannot_be_made_is_refused(own):
     assert "File exists" in refusal(own(), "--out", "runs.csv")
 
@@ -167,7 +160,7 @@ def test_command_without_arguments_as_a_user_runs_it(tmp_path):
     for row in result["forecast"]:
         assert 0 < row["q05"] < row["q25"] < row["median"] < row["q75"] < row["q95"] < 1
 
-    for name in ("exponent", "binomial_share", "level", "scatter", "alpha"):
+    for name in ("exponent", "binomial_share", "level", "scatter", "ceiling"):
         parameter = result["parameters"][name]
         assert parameter["q05"] < parameter["mean"] < parameter["q95"]
         assert parameter["sd"] > 0
@@ -180,8 +173,9 @@ def test_command_without_arguments_as_a_user_runs_it(tmp_path):
     assert checks["convergence"]["passed"] is True
     assert checks["item noise"]["passed"] is None
     assert {"neighbours", "end slope", "prior conflict", "prior sensitivity"} <= set(checks)
-    model = {"law": "power_law", "likelihood": "normal", "floor": "fixed", "loss": None}
-    assert result["model"] == model
+    model = {"law": "drifting_power_law_ceiling", "likelihood": "normal", "floor": "fixed"}
+    assert model.items() <= result["model"].items()
+    assert "is the default" in result["model"]["why"]
     used = {"benchmark": "arc_easy", "metric": "acc", "mixture": "dclm", "n_runs_fitted": 46}
     assert used.items() <= result["data"].items()
 
@@ -208,7 +202,9 @@ def test_table_for_people(own):
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     out = " ".join(result.stdout.split())
-    assert "power_law (normal, fixed floor) on own_task acc, unspecified: 10 scores" in out
+    of = "(normal, fixed floor) on own_task acc, unspecified: 10 scores"
+    assert f"drifting_power_law_ceiling {of}" in out
+    assert "drifting_power_law_ceiling is the default: of the laws whose 90% intervals" in out
     assert "flops observed median 50% interval 90% interval inside" in out
     assert "Intervals are of the score of one future run" in out
     assert "Sampling: 0 divergences, R-hat up to 1.0" in out
@@ -229,7 +225,7 @@ def test_failed_checks_are_told_and_a_bent_ladder_cautions(own):
             n_correct=np.round(10_000 * (0.4 + 0.2 * u + 0.5 * (u - 0.75).clip(0))),
         )
     )
-    out = " ".join(run(own(table)).stdout.split())
+    out = " ".join(run(own(table), "--law", "power_law").stdout.split())
     before, after = out.split("Intervals are of the score of one future run")
     assert "Caution: Over the last 6 runs the scores bend away from the curve" in before
     assert "forecasts of larger runs are likely too low" in before
@@ -244,6 +240,20 @@ def test_with_nothing_held_out_the_next_run_is_forecast(own):
     assert row["observed"] is None
     assert result["data"]["n_runs_held_out"] == 0
     assert "10 times the largest budget fitted" in result["data"]["notes"][-1]
+
+
+@pytest.mark.slow
+def test_where_ratios_vary_the_default_reads_them_and_budgets_get_the_usual_one(own):
+    params = np.geomspace(1e8, 1e10, 12)
+    table = ladder().iloc[:12].assign(params=params, tokens=params[::-1] ** 0.5 * 1e6)
+    table = table.drop(columns="flops")
+    result = json.loads(run(own(table), "--at", "1e22", "--json").stdout)
+    assert result["model"]["law"] == "drifting_params_tokens"
+    assert "where the ratio of tokens to params varies" in result["model"]["why"]
+    (row,) = result["forecast"]
+    usual = float((table["tokens"] / table["params"]).median())
+    assert row["tokens"] / row["params"] == pytest.approx(usual)
+    assert "the median of the fitted runs" in result["data"]["notes"][-1]
 
 
 @pytest.mark.slow
