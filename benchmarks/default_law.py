@@ -24,6 +24,8 @@ nothing else reaches beyond 30 times.)
    log(CRPS / smallest CRPS of any law in the cell).
 3. If no law holds enough, it is the one whose worst band holds most.
 
+It is applied to the laws in compute on all ladders, and to all laws where ratios vary.
+
 The same rule, with two candidates, chooses between versions of a law (the random walk of version
 0.7 and the drift that returns to its mean). Fits that have not converged stay in, and are counted.
 
@@ -150,20 +152,33 @@ def cells(scores: pd.DataFrame) -> pd.DataFrame:
     )
     groups = scores.groupby([*CELL, "model"], observed=True)
     found = groups[["crps", "inside", "width", "bad"]].mean().assign(n=groups.size()).reset_index()
-    found = found[found["n"] >= FEWEST_SCORES]
-    best = found.groupby(CELL, observed=True)["crps"].transform("min")
-    return found.assign(behind=np.log(found["crps"] / best))
+    return found[found["n"] >= FEWEST_SCORES]
 
 
 def ranking(found: pd.DataFrame) -> pd.DataFrame:
     """Return what the rule looks at, a row for each law that takes part in every cell."""
     whole = found.groupby("model")["n"].size()
     found = found[found["model"].isin(whole.index[whole == whole.max()])]
-    bands = found.pivot_table("inside", "model", "band", observed=True)[list(BANDS)]
-    table = bands.assign(worst=bands.min(axis=1), behind=found.groupby("model")["behind"].mean())
-    table["enough"] = table["worst"] >= ENOUGH
+    best = found.groupby(CELL, observed=True)["crps"].transform("min")
+    found = found.assign(behind=np.log(found["crps"] / best))
+    bands = found.pivot_table("inside", "model", "band", observed=True)
+    bands = bands[[band for band in BANDS if band in bands]]
+    means = found.groupby("model")[["behind", "width", "bad"]].mean()
+    table = bands.assign(worst=bands.min(axis=1)).join(means)
+    table.insert(len(bands.columns) + 1, "enough", table["worst"] >= ENOUGH)
     first = ["enough", "behind"] if table["enough"].any() else ["worst"]
     return table.sort_values(first, ascending=[name == "behind" for name in first])
+
+
+def both_rankings(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the rankings of laws in compute, and of all laws where ratios vary."""
+    varied = found[~found["model"].isin(IN_COMPUTE)]["ladder"].unique()
+    parts = {
+        "in compute, all ladders": found[found["model"].isin(IN_COMPUTE)],
+        "all, where ratios vary": found[found["ladder"].isin(varied)],
+    }
+    tables = {name: ranking(part).round(3) for name, part in parts.items() if len(part)}
+    return pd.concat(tables, names=["laws", "model"]).reset_index()
 
 
 def page_table(found: pd.DataFrame, laws: Sequence[str]) -> pd.DataFrame:
@@ -195,17 +210,17 @@ def main() -> None:
         parts.append(scores_of(ladder, options.folder, options.workers))
         parts[-1].to_csv(options.folder / f"{ladder.name}.csv", index=False)
     found = cells(pd.concat(parts, ignore_index=True))
-    order = ranking(found)
-    print(page_table(found, order.index).to_string(index=False))
-    print(order.round(3).to_string())
+    order = both_rankings(found)
+    laws = list(dict.fromkeys(order["model"]))
+    print(page_table(found, laws).to_string(index=False))
+    print(order.to_string(index=False))
     if options.write_docs:
         page = ROOT / "docs" / "default.md"
         text = replace_between(page.read_text(encoding="utf-8"), "ranking", as_markdown(order))
-        laws = list(dict.fromkeys((*order.index, *found["model"])))
-        table = as_markdown(page_table(found, laws))
-        page.write_text(replace_between(text, "cells", table), encoding="utf-8")
-    seconds = round(time.perf_counter() - start)
-    print(json.dumps({"default": order.index[0], "seconds": seconds}))
+        text = replace_between(text, "cells", as_markdown(page_table(found, laws)))
+        page.write_text(text, encoding="utf-8")
+    chosen = order.groupby("laws", sort=False)["model"].first().to_dict()
+    print(json.dumps({"default": chosen, "seconds": round(time.perf_counter() - start)}))
 
 
 if __name__ == "__main__":
