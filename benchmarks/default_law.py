@@ -7,8 +7,8 @@ names that they have there. Nothing above 6e21 FLOPs of the embedded DCLM ladder
 
 What is forecast: runs above a tenth and above a two-hundredth of a ladder's largest budget, from
 all smaller runs; and runs above a thirtieth of it, from sub-ladders of 4, 6 and 8 smaller runs at
-geometric budgets (users have few). Of Gadre's ladders, whose 46 tasks would take hours, the first
-and that of 6 runs. Benchmarks whose fitted scores take fewer than four values, or three for a
+geometric budgets (users have few). Gadre's ladders are left out unless --only names them: their 46
+tasks take hours. Benchmarks whose fitted scores take fewer than four values, or three for a
 sub-ladder of four, are left out. Scores are put into bands of distance, the budget over the largest
 fitted one.
 
@@ -71,14 +71,13 @@ def splits(ladder: Ladder) -> Iterator[Split]:
     """Yield the splits of a ladder."""
     runs = with_one_k(ladder.runs)
     largest = float(runs.table["flops"].max())
-    many = ladder.name.startswith("Gadre")
     for name, fraction in WHOLE.items():
         cutoff = fraction * largest
         enough = runs.below(cutoff).table["run"].nunique() >= max(SUB_LADDERS)
-        if enough and not (many and name != "all"):
+        if enough:
             yield Split(name, usable(runs, cutoff, 4), cutoff)
     cutoff = FEW * largest
-    for n in (6,) if many else SUB_LADDERS:
+    for n in SUB_LADDERS:
         chosen = geometric(runs.below(cutoff), n)
         if len(chosen) == n:
             table = runs.table
@@ -205,7 +204,8 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     start, parts = time.perf_counter(), []
     for ladder in ladders(options.data):
-        if "own loss" in ladder.name or (options.only and ladder.name not in options.only):
+        left_out = "own loss" in ladder.name or ladder.name.startswith("Gadre")
+        if ladder.name not in options.only if options.only else left_out:
             continue
         parts.append(scores_of(ladder, options.folder, options.workers))
         parts[-1].to_csv(options.folder / f"{ladder.name}.csv", index=False)

@@ -6,7 +6,7 @@ Rows are appended to the CSV of benchmarks/calibration.py, which draws tables an
 
 ladder   two benchmarks on 12 runs of the embedded DCLM ladder below 6e21 FLOPs at 20 tokens a
          parameter, with its loss. Floors are held at chance: whether a floor is free depends on
-         scores, which no prior may. Scores are not cut to [0, 1], because the model is not.
+         scores, which no prior may. Scores are cut to [0, 1], though the model does not know of it.
 trend    24 runs of two mixtures, evenly spread in e^-loss, test sets of 1000 items. Scores scatter
          with the noise of the true curve, while a fit reads the noise off a local mean of scores.
 
@@ -87,6 +87,7 @@ def simulate_ladder(bound: FixedFloor, p: xr.Dataset, rng: np.random.Generator) 
     made = bound.curve(p, seen, rng, residual)
     own, common = common_spread(made["curve"], seen["n_items"], p, np)
     score = made["curve"] + np.sqrt(own) * rng.standard_normal(own.shape) + common * luck
+    score = score.clip(0, 1)
     new = {"score": score.isel(chain=0, draw=0), "loss": made["loss"].isel(chain=0, draw=0)}
     drawn = {name: value.transpose(*seen[name].dims).drop_vars(("chain", "draw"), errors="ignore")
              for name, value in new.items()}  # fmt: skip
