@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bayes_scaling.evaluation.behaviours import BehaviourRules
     from bayes_scaling.evaluation.classification import Classification
     from bayes_scaling.evaluation.comparison import Comparison, compare, loo
+    from bayes_scaling.evaluation.forecastability import forecastable
     from bayes_scaling.evaluation.ladder_backtesting import backtest_ladder
     from bayes_scaling.evaluation.results import Backtest
     from bayes_scaling.fitting.error_budgets import error_budget
@@ -104,6 +105,7 @@ _HOMES = {
     "fit_ladder": "fitting.ladder_fit",
     "fit_runs": "fitting.fit",
     "fit_trend": "fitting.trend_fit",
+    "forecastable": "evaluation.forecastability",
     "get_law": "laws",
     "known_benchmarks": "datasets",
     "load_csv": "datasets",
@@ -160,6 +162,7 @@ __all__ = [
     "fit_ladder",
     "fit_runs",
     "fit_trend",
+    "forecastable",
     "get_law",
     "known_benchmarks",
     "load_csv",

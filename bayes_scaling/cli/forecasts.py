@@ -148,13 +148,13 @@ def _choose_model(
 ) -> tuple[ScalingModel, str]:
     """Return the model that the options name, or the default one and why."""
     from bayes_scaling.errors import ModelError
-    from bayes_scaling.modelling.default_law import default_law
+    from bayes_scaling.modelling.default_law import choose_default
     from bayes_scaling.modelling.model import load_model
 
     if law and file:
         raise ModelError("give --law or --model, not both: the file of --model names its law")
     named = file or law
-    default, reason = ("", "") if named else default_law(fitted)
+    default, reason = ("", "") if named else choose_default(fitted)
     model = load_model(named or default)
     if loss and not model.two_stage:
         raise ModelError(f"{model.law_name} does not go through a loss; leave --loss out")

@@ -25,7 +25,7 @@ from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.samplers import Sampler, sample
 from bayes_scaling.laws import ScalingLaw
 from bayes_scaling.modelling.bound import BoundModel
-from bayes_scaling.modelling.default_law import default_law
+from bayes_scaling.modelling.default_law import choose_default
 from bayes_scaling.modelling.model import ModelLike, ScalingModel, as_model
 from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
@@ -402,10 +402,8 @@ def fit_runs(
         One benchmark, metric and mixture.
     model : ScalingModel, ScalingLaw or str, optional
         A model; a law, which is fitted with its default priors; or the name or TOML file of a
-        model (see :func:`load_model`). By default the one that
-        :func:`bayes_scaling.modelling.default_law.default_law` names, which says why:
-        drifting_params_tokens where the ratio of tokens to parameters varies, and else
-        drifting_power_law_ceiling.
+        model (see :func:`load_model`). The default depends on the runs; see
+        :func:`bayes_scaling.modelling.default_law.choose_default`.
     sampler : {"fast", "nutpie", "pymc", "numpyro"}
         What samples the posterior; see :func:`bayes_scaling.inference.samplers.sample`.
     draws, tune, chains, cores, seed, progress
@@ -434,7 +432,7 @@ def fit_runs(
     >>> fit_runs(runs.below(6e21), "power_law_ceiling").sampler
     'fast'
     """
-    bound = as_model(default_law(runs)[0] if model is None else model).on(runs)
+    bound = as_model(choose_default(runs)[0] if model is None else model).on(runs)
     samples = sample(
         bound,
         sampler,

@@ -14,7 +14,7 @@ _CALIBRATED = (
 )
 
 
-def default_law(runs: Runs) -> tuple[str, str]:
+def choose_default(runs: Runs) -> tuple[str, str]:
     """Return the name of the model for one series, and a sentence that says why.
 
     A rule chose it that was written down before its table was made; docs/default.md has both.
@@ -36,7 +36,7 @@ def default_law(runs: Runs) -> tuple[str, str]:
     --------
     >>> from bayes_scaling import load_dataset
     >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc")
-    >>> default_law(runs)[0], default_law(runs.select(tokens_per_param=20))[0]
+    >>> choose_default(runs)[0], choose_default(runs.select(tokens_per_param=20))[0]
     ('drifting_params_tokens', 'drifting_power_law_ceiling')
     """
     table = runs.table

@@ -105,9 +105,15 @@ def test_without_a_command_help_is_shown():
         (["--tokens-per-param", "33"], "Available: 10, 20, 40, 80, 160"),
         (["--fit-below", "1e10"], "no run has at most 1e+10 FLOPs; the smallest has 1e+18"),
         (["--at", "-1"], "flops must be positive and finite"),
-        (["--law", "power_law", "--benchmark", "humaneval-py"], "choose one with --metric pass@1, or a law"),
+        (
+            ["--law", "power_law", "--benchmark", "humaneval-py"],
+            "choose one with --metric pass@1, or a law",
+        ),
         (["--law", "pass_at_k"], "arc_easy (acc): pass_at_k needs 'k'"),
-        (["--law", "power_law", "--loss", "loss_c4"], "power_law does not go through a loss; leave --loss out"),
+        (
+            ["--law", "power_law", "--loss", "loss_c4"],
+            "power_law does not go through a loss; leave --loss out",
+        ),
         (["--law", "two_stage_linear", "--loss", "nll"], "no loss column 'nll'; there are loss_c4"),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from bayes_scaling import load_dataset
-from bayes_scaling.modelling.default_law import default_law
+from bayes_scaling.modelling.default_law import choose_default
 from bayes_scaling.modelling.model import load_model
 from bayes_scaling.runs import Runs
 
@@ -22,7 +22,7 @@ from bayes_scaling.runs import Runs
 )
 def test_it_fits_what_the_runs_have(selection, expected):
     runs = load_dataset(mixture="dclm").select(**selection)
-    name, reason = default_law(runs)
+    name, reason = choose_default(runs)
     assert name == expected
     assert reason.startswith(f"{name} is the default")
     assert reason.count(". ") == 0  # one sentence
@@ -32,4 +32,4 @@ def test_it_fits_what_the_runs_have(selection, expected):
 def test_runs_without_params_and_tokens_get_the_law_in_compute():
     table = load_dataset(mixture="dclm").select("arc_easy", "acc").table
     bare = Runs.from_frame(table.assign(params=None, tokens=None))
-    assert default_law(bare)[0] == "drifting_power_law_ceiling"
+    assert choose_default(bare)[0] == "drifting_power_law_ceiling"
