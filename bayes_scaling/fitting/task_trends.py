@@ -19,7 +19,7 @@ from bayes_scaling.fitting.trend_fit import TrendFit, fit_trend
 from bayes_scaling.runs import Runs
 
 # Trends of one mixture or another loss say where a behaviour changes; fewer draws are enough.
-_CONTEXT = {"draws": 400, "tune": 300}
+_CONTEXT = {"draws": 600, "tune": 300}
 
 Place = tuple[str, str]  # mixture ("" for all together) and loss
 

@@ -215,8 +215,8 @@ class BoundTrend:
 
     def coefficients(self, posterior: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
         """Return the draws with level, rise, bends and offsets, drawn given the others."""
-        draws = posterior[list(self._sampled)].stack(sample=("chain", "draw"))
-        given = {name: draws[name].to_numpy()[:, None] for name in self._sampled}
+        draws = posterior[list(self._sampled)].transpose("chain", "draw")
+        given = {name: draws[name].to_numpy()[..., None] for name in self._sampled}
         data = {name: values.to_numpy() for name, values in self.observed().items()}
         root, residual = _whitened(self._design(given, data, np), given, data, np)
         precision = np.eye(root.shape[-1]) + np.swapaxes(root, -1, -2) @ root
@@ -227,19 +227,16 @@ class BoundTrend:
         shift = np.linalg.solve(lower, pull) + noise
         found = np.linalg.solve(np.swapaxes(lower, -1, -2), shift)[..., 0]
         level, rise = (self.model.priors[name].parameters for name in ("level", "rise"))
-        columns = {
-            "level": level["mu"] + level["sigma"] * found[:, 0],
-            "rise": rise["mu"] + rise["sigma"] * found[:, 1],
-        }
-        new = {name: draws["scatter"].copy(data=values) for name, values in columns.items()}
-        vectors = {KNOT: found[:, 2 : 2 + BENDS], "mixture": found[:, 2 + BENDS :]}
-        for dim, name in ((KNOT, "bends"), ("mixture", "offsets")):
-            new[name] = xr.DataArray(vectors[dim], {"sample": draws["sample"]}, ("sample", dim))
-        result = draws.assign(new).unstack("sample")
-        if len(self.mixtures) > 1:
-            offsets = result["offsets"] * result["offset_sd"]
-            return result.assign(offsets=offsets.assign_coords(mixture=self.mixtures))
-        return result.drop_dims("mixture")
+        result = draws.assign(
+            level=(("chain", "draw"), level["mu"] + level["sigma"] * found[..., 0]),
+            rise=(("chain", "draw"), rise["mu"] + rise["sigma"] * found[..., 1]),
+            bends=(("chain", "draw", KNOT), found[..., 2 : 2 + BENDS]),
+        )
+        if len(self.mixtures) == 1:
+            return result
+        offsets = given["offset_sd"] * found[..., 2 + BENDS :]
+        result["offsets"] = (("chain", "draw", "mixture"), offsets)
+        return result.assign_coords(mixture=self.mixtures)
 
     def _design(self, p: Mapping[str, Any], data: Mapping[str, Any], xp: Any) -> Any:
         """Return what a standard normal number of each coefficient adds to each score."""

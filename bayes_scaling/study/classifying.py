@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bayes_scaling.errors import BayesScalingError, ModelError
@@ -87,25 +89,40 @@ def classify(
     tasks = dict(_tasks(runs))
     tell = on_task or (lambda *_: None)
     cores = {} if executor is None and workers == 1 else {"cores": cores_of(workers, executor)}
-    work = partial(
-        fit_task_trends,
-        loss=chosen,
-        losses=further,
-        folder=None if folder is None else Path(folder),
-        settings={"seed": seed, **settings} | cores,
-    )
     found: dict[str, TaskTrends] = {}
-    with executor_of(workers, executor) as helpers:
-        if helpers is None:
-            for name, rows in tasks.items():
-                found[name] = work(name, rows)
+    with executor_of(workers, executor) as helpers, _kept(folder, alone=helpers is None) as place:
+        work = partial(
+            fit_task_trends,
+            loss=chosen,
+            losses=further,
+            folder=place,
+            settings={"seed": seed, **settings} | cores,
+        )
+        if helpers is not None:
+            # Workers leave trends in the folder: they hold priors, which no process can send.
+            futures = {submit(helpers, _fit_ahead, work, *task): task[0] for task in tasks.items()}
+            for done, future in enumerate(as_completed(futures), 1):
+                future.result()
+                tell(done, len(tasks), futures[future])
+        for name, rows in tasks.items():
+            found[name] = work(name, rows)
+            if helpers is None:
                 tell(len(found), len(tasks), name)
-        else:
-            futures = {submit(helpers, work, name, rows): name for name, rows in tasks.items()}
-            for future in as_completed(futures):
-                found[futures[future]] = future.result()
-                tell(len(found), len(tasks), futures[future])
     return Classification(tuple(found[name] for name in tasks), chosen, rules or BehaviourRules())
+
+
+@contextmanager
+def _kept(folder: str | Path | None, *, alone: bool) -> Iterator[Path | None]:
+    """Yield the folder, or a temporary one where workers need one."""
+    if folder is not None or alone:
+        yield None if folder is None else Path(folder)
+    else:
+        with TemporaryDirectory() as temporary:
+            yield Path(temporary)
+
+
+def _fit_ahead(work: Callable[..., TaskTrends], name: str, runs: Runs) -> None:
+    work(name, runs)
 
 
 def _choose(runs: Runs, loss: str | None) -> str:

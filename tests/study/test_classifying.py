@@ -93,6 +93,15 @@ def test_finished_tasks_are_not_fitted_again(runs, folder, found, monkeypatch):
     pd.testing.assert_frame_equal(again.table(), found.table(), rtol=1e-3)
 
 
+@pytest.mark.slow
+def test_workers_find_the_same(runs, found):
+    names = []
+    again = classify(runs, "loss_web", workers=2, on_task=lambda *done: names.append(done), **QUICK)
+    pd.testing.assert_frame_equal(again.table(), found.table(), rtol=1e-3)
+    assert [done for done, _, _ in names] == [1, 2, 3]
+    assert {name for _, _, name in names} == {"easy", "easy_zeroshot", "dull"}
+
+
 def test_a_damaged_file_is_fitted_again(runs, tmp_path):
     one = runs.select("easy_zeroshot")
     first = classify(one, "loss_web", losses=[], folder=tmp_path, **QUICK)
