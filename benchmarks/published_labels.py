@@ -162,9 +162,9 @@ def main() -> None:
                 "forecastable": round(float(ahead["forecastable"].mean()), 3),
                 "both": round(float((by_task["forecastable"] & (ours == "predictable")).mean()), 3),
                 "corpus changes behaviour": int(
-                    (corpora.groupby("task")["p_change"].max() > 0.5).sum()
+                    (corpora.groupby("task")["p_change"].max() > 0.9).sum()
                 ),
-                "flips": int((contrasts.groupby("task")["p_flip"].max() > 0.5).sum()),
+                "flips": int((contrasts.groupby("task")["p_flip"].max() > 0.9).sum()),
                 "not converged": int((table["problems"] != "").sum()),
                 "seconds of classify": seconds,
             }

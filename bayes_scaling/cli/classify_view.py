@@ -19,7 +19,7 @@ from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
 from bayes_scaling.runs import Runs
 
 EMBEDDED_LOSS = "loss_c4"
-_LIKELY = 0.5  # a change more probable than this is counted
+_LIKELY = 0.9  # a change more probable than this is counted
 _WORTH_NAMING = 0.01  # a second behaviour less probable than this is not named
 
 
@@ -152,8 +152,9 @@ def _changes(found: Classification, tables: ClassificationTables) -> list[str]:
     changed = int((corpora.groupby("task")["p_change"].max() > _LIKELY).sum())
     flips = contrasts.groupby("task")["p_flip"].max().dropna()
     return [
-        f"Another corpus changes the behaviour of {changed} of {corpora['task'].nunique()} tasks "
-        f"with a probability above {_LIKELY:.0%}.",
-        f"For {int((flips > _LIKELY).sum())} of {len(flips)} tasks, which corpus looks better at "
-        "equal loss depends on the validation loss.",
+        f"With another corpus, {changed} of {corpora['task'].nunique()} tasks behave in another "
+        f"way with a probability above {_LIKELY:.0%} for some pair of corpora.",
+        f"For {int((flips > _LIKELY).sum())} of {len(flips)} tasks, which of two corpora looks "
+        "better at equal loss changes with the validation loss, with a probability above "
+        f"{_LIKELY:.0%} for some pair.",
     ]

@@ -7,8 +7,8 @@ The order is fixed in advance:
    in three attempts at most. If all modes have passed and chains have stayed, the modes are weighed
    and the draws resampled.
 3. Otherwise chains cross now and then. They are spread over the modes again and run 4 times as
-   long, then 16 and 32 times. The first attempt that passes is kept. If none does, the last is
-   kept, and has not converged.
+   long, then 16 and 32 times, unless that would take more than some minutes. The first attempt
+   that passes is kept. If none does, the last is kept, and has not converged.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ from bayes_scaling.inference.record import Record
 
 _ALONE = ORDER[:3]  # for the chains of one mode
 _CROSSING = tuple(Settings(True, 1.0, 0.99, thin) for thin in (4, 16, 32))
+# Leapfrog steps of one chain, some tens of microseconds each: longer attempts are not made. One
+# fit of 200 drawn from the prior of the default law took 27 minutes before.
+_MOST_STEPS = 5_000_000
 # Chains that stay at different modes have a larger R-hat, whatever is a mode's weight.
 _CROSSED = 1.1
 _UNKNOWN = float("nan")
@@ -59,6 +62,20 @@ class _Work:
         starts = dict(enumerate(self.modes, start=1))
         self.tried += run_in_order(self.bound, starts, order, self.wanted)
         return self.tried[-1]
+
+    def cross(self, first: Attempt) -> Attempt:
+        """Return the last attempt with chains at every mode, run longer and longer."""
+        last = first
+        for settings in _CROSSING:
+            steps = float(last.sample_stats["n_steps"].mean())
+            if steps * settings.thin * self.wanted.draws > _MOST_STEPS:
+                longer = f"chains {settings.thin} times as long would take {steps:.0f} steps a draw"
+                self.reason = f"{self.reason}, and {longer}" if self.reason else longer
+                break
+            last = self.spread([settings])
+            if last.passed:
+                break
+        return last
 
     def sample_each(self) -> list[Attempt] | None:
         """Return draws of each mode by itself; None if they cannot be had."""
@@ -132,7 +149,7 @@ def sample_several(bound: Bound, modes: Sequence[Laplace], wanted: Wanted) -> Fo
         return _finish(work, first, "")
     if not work.has_crossed(first) and (weighed := work.weigh_each()):
         return weighed
-    last = work.spread(_CROSSING)
+    last = work.cross(first)
     return _finish(work, last, "" if last.passed else _describe_problem(work))
 
 

@@ -304,6 +304,20 @@ def test_modes_that_cannot_be_weighed_are_named(monkeypatch):
 
 
 @pytest.mark.slow
+def test_chains_are_not_run_longer_than_is_worth_it(monkeypatch):
+    """Then the first draws stay, with all that is wrong with them."""
+    found = Diagnostics(0, 1.05, 900.0, 900.0)
+    monkeypatch.setattr(attempts, "diagnose", lambda posterior, stats: found)
+    monkeypatch.setattr(several, "_MOST_STEPS", 1)
+    samples = sample(Hills(1), draws=200, tune=200)
+    (entry,) = Record.read(samples.sample_stats).attempts
+    assert (entry["modes"], entry["kept"]) == ([1, 2], True)
+    assert "chains leave the modes they start at, and chains 4 times as long would take" in (
+        samples.diagnostics.unweighed
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("rhat", "alone"), [(1.05, False), (1.7, True)])
 def test_chains_that_cross_are_run_longer_at_once(monkeypatch, rhat, alone):
     """Nothing can be learnt of one mode alone there, so no draws are spent on it."""
