@@ -106,9 +106,11 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     start = time.perf_counter()
+    gadre = load_gadre(options.data)
     found = classify(
-        load_gadre(options.data),
+        gadre,
         options.loss,
+        losses=gadre.losses,
         workers=options.workers,
         folder=options.folder / "trends",
         on_task=lambda done, whole, name: print(f"  {done} of {whole}: {name}", flush=True),

@@ -44,6 +44,13 @@ def read(path: Path | None, benchmarks: list[str] | None, mixtures: list[str] | 
     return runs.select(benchmark=benchmarks, mixture=mixtures)
 
 
+def context_losses(runs: Runs, asked: list[str]) -> list[str] | None:
+    """Return the losses of the context; None for the default."""
+    if "all" in asked:
+        return list(runs.losses)
+    return [one for one in asked if one != "none"] if asked else None
+
+
 def n_tasks(runs: Runs) -> int:
     """Return how many tasks the runs have."""
     return int(runs.table.groupby(["benchmark", "metric"]).ngroups)

@@ -42,7 +42,8 @@ def classify(
     loss : str, optional
         Column of the validation loss, in nats; by default the only one there is.
     losses : sequence of str, optional
-        Losses of the context; by default all that the runs have. An empty list leaves it out.
+        Losses of the context; by default that of the table. An empty list leaves it out, and
+        ``runs.losses`` takes all: eight losses of 46 tasks take eight times as long.
     rules : BehaviourRules, optional
         The numbers that tell behaviours apart.
     workers : int
@@ -85,7 +86,7 @@ def classify(
     if workers < 1:
         raise BayesScalingError(f"workers should be at least 1, not {workers}")
     chosen = _choose(runs, loss)
-    further = list(runs.losses) if losses is None else list(losses)
+    further = [chosen] if losses is None else list(losses)
     tasks = dict(_tasks(runs))
     tell = on_task or (lambda *_: None)
     cores = {} if executor is None and workers == 1 else {"cores": cores_of(workers, executor)}

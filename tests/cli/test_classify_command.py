@@ -28,7 +28,7 @@ def run(folder, *arguments):
 
 
 def test_it_writes_tables_and_figures(folder):
-    result = run(folder, "--loss", "loss_web")
+    result = run(folder, "--loss", "loss_web", "--context", "all")
     assert result.exit_code == 0, result.output
     table = pd.read_csv(folder / "out" / "classification.csv").set_index("task")
     assert table["behaviour"].to_dict() == {
@@ -47,7 +47,7 @@ def test_it_writes_tables_and_figures(folder):
 
 
 def test_json_and_stricter_rules(folder):
-    result = run(folder, "--loss", "loss_web", "--explained", "1", "--json")
+    result = run(folder, "--loss", "loss_web", "--context", "all", "--explained", "1", "--json")
     assert result.exit_code == 0, result.output
     content = json.loads(result.stdout)
     assert content["share"]["rules"]["explained"] == 1

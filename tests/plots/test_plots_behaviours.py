@@ -22,7 +22,8 @@ def found():
     rng = np.random.default_rng(8)
     parts = [task(CURVES[name], rng, name=name).table for name in ("predictable", "inverse")]
     parts.append(parts[0].assign(benchmark="dull", score=0.25))
-    return classify(Runs.from_frame(pd.concat(parts)), "loss_web", draws=500, tune=300)
+    runs = Runs.from_frame(pd.concat(parts))
+    return classify(runs, "loss_web", losses=runs.losses, draws=500, tune=300)
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(runs, folder):
-    return classify(runs, "loss_web", folder=folder, **QUICK)
+    return classify(runs, "loss_web", losses=runs.losses, folder=folder, **QUICK)
 
 
 def test_each_task_has_probabilities_or_a_reason(found):
@@ -89,7 +89,7 @@ def test_finished_tasks_are_not_fitted_again(runs, folder, found, monkeypatch):
         raise AssertionError("it is there already")
 
     monkeypatch.setattr(task_trends, "fit_trend", fail)
-    again = classify(runs, "loss_web", folder=folder, **QUICK)
+    again = classify(runs, "loss_web", losses=runs.losses, folder=folder, **QUICK)
     pd.testing.assert_frame_equal(again.table(), found.table(), rtol=1e-3)
 
 
