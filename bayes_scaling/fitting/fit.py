@@ -55,7 +55,7 @@ class Fit:
     >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
     >>> fit = fit_runs(runs.below(6e21))
     >>> fit
-    <Fit of power_law to arc_easy acc on dclm: 46 scores, converged>
+    <Fit of drifting_power_law_ceiling to arc_easy acc on dclm: 46 scores, converged>
     """
 
     bound: BoundModel

@@ -13,6 +13,7 @@ from bayes_scaling import Fit, Parameter, ScalingModel, fit_runs
 from bayes_scaling._io.resources import resource_dir
 from bayes_scaling.errors import ModelError
 from bayes_scaling.inference import fast
+from bayes_scaling.laws._reverting import BENDS
 from bayes_scaling.modelling.model import load_model
 from bayes_scaling.modelling.priors import create_variable
 from bayes_scaling.modelling.transforms import ProbitInterval
@@ -265,7 +266,7 @@ def test_a_prior_on_the_prior_of_a_bounded_or_a_scaled_parameter(arc_easy):
     assert_uniform(lam.cdf(drawn["E"]) / lam.cdf(whole))
     bends = Prior("Normal", mu=0.0, sigma=Prior("HalfNormal", sigma=1.0))
     fit = fit_runs(arc_easy, made_from(bends, "drift", "drifting_power_law"), draws=300)
-    assert fit.posterior["drift"].sizes["knot"] == 12
+    assert fit.posterior["drift"].sizes["knot"] == BENDS
     assert {"drift_sigma"} <= set(fit.posterior.data_vars)
 
 

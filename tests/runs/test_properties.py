@@ -154,7 +154,7 @@ def test_any_table_loads_or_is_refused(table):
 
 
 @pytest.mark.slow
-@fuzz(5_500)
+@fuzz(3_000)
 @given(spoiled_tables())
 def test_thousands_of_tables(table):
     check_table(table)
