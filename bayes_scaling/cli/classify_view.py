@@ -157,11 +157,15 @@ def _changes(found: Classification, tables: ClassificationTables) -> list[str]:
         return []
     corpora = contrasts[(contrasts["kind"] == "corpus") & (contrasts["loss"] == found.loss)]
     changed = int((corpora.groupby("task")["p_change"].max() > _LIKELY).sum())
-    flips = contrasts.groupby("task")["p_flip"].max().dropna()
-    return [
+    sentences = [
         f"With another corpus, {changed} of {corpora['task'].nunique()} tasks behave in another "
-        f"way with a probability above {_LIKELY:.0%} for some pair of corpora.",
-        f"For {int((flips > _LIKELY).sum())} of {len(flips)} tasks, which of two corpora looks "
-        "better at equal loss changes with the validation loss, with a probability above "
-        f"{_LIKELY:.0%} for some pair.",
+        f"way with a probability above {_LIKELY:.0%} for some pair of corpora."
     ]
+    flips = contrasts.groupby("task")["p_flip"].max().dropna()
+    if len(flips):
+        sentences.append(
+            f"For {int((flips > _LIKELY).sum())} of {len(flips)} tasks, which of two corpora looks "
+            "better at equal loss changes with the validation loss, with a probability above "
+            f"{_LIKELY:.0%} for some pair."
+        )
+    return sentences
