@@ -105,9 +105,8 @@ def run_forecast(
             mixture=mixture,
             embedded=embedded,
         )
-        chosen, reason = _choose_model(
-            law, model, series.select(tokens_per_param=ratio).below(cutoff), floor, likelihood, loss
-        )
+        named, reason = _name_model(law, model, series, ratio, cutoff)
+        chosen = _with_options(named, floor, likelihood, loss)
         split = split_series(
             series,
             chosen.law,
@@ -138,24 +137,28 @@ def run_forecast(
             forecast_view.show(fit, split, table, files, reason)
 
 
-def _choose_model(
-    law: str | None,
-    file: Path | None,
-    fitted: Runs,
-    floor: str | None,
-    likelihood: str | None,
-    loss: str | None,
-) -> tuple[ScalingModel, str]:
-    """Return the model that the options name, or the default one and why."""
+def _name_model(
+    law: str | None, file: Path | None, series: Runs, ratio: float | None, cutoff: float
+) -> tuple[str | Path, str]:
+    """Return the name or file of the model, and for the default one why."""
     from bayes_scaling.errors import ModelError
     from bayes_scaling.modelling.default_law import choose_default
-    from bayes_scaling.modelling.model import load_model
 
     if law and file:
         raise ModelError("give --law or --model, not both: the file of --model names its law")
-    named = file or law
-    default, reason = ("", "") if named else choose_default(fitted)
-    model = load_model(named or default)
+    if named := file or law:
+        return named, ""
+    return choose_default(series.select(tokens_per_param=ratio).below(cutoff))
+
+
+def _with_options(
+    named: str | Path, floor: str | None, likelihood: str | None, loss: str | None
+) -> ScalingModel:
+    """Return the model with what the options change."""
+    from bayes_scaling.errors import ModelError
+    from bayes_scaling.modelling.model import load_model
+
+    model = load_model(named)
     if loss and not model.two_stage:
         raise ModelError(f"{model.law_name} does not go through a loss; leave --loss out")
-    return model.with_options(likelihood=likelihood, floor=cast(Any, floor), loss=loss), reason
+    return model.with_options(likelihood=likelihood, floor=cast(Any, floor), loss=loss)

@@ -263,6 +263,15 @@ def test_where_ratios_vary_the_default_reads_them_and_budgets_get_the_usual_one(
 
 
 @pytest.mark.slow
+def test_a_ratio_that_no_run_has_is_one_for_budgets_of_a_law_that_reads_it(own):
+    params = np.geomspace(1e8, 1e10, 12)
+    table = ladder(params=params, tokens=params[::-1] ** 0.5 * 1e6).drop(columns="flops")
+    asked = ["--law", "params_tokens", "--tokens-per-param", "33", "--at", "1e22", "--json"]
+    (row,) = json.loads(run(own(table), *asked, "--draws", "300").stdout)["forecast"]
+    assert row["tokens"] / row["params"] == pytest.approx(33)
+
+
+@pytest.mark.slow
 def test_options_reach_the_fit(own, tmp_path):
     (tmp_path / "own.toml").write_text(
         'law = "power_law"\n[priors.exponent]\ndist = "LogNormal"\n'
