@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -132,7 +132,7 @@ class Classification:
             reasons = sorted({r for one in self.tasks for r in one.reasons.values()})
             raise BayesScalingError(f"nothing can be told of any task: {'; '.join(reasons)}")
         curve = [
-            {"explained": value, **_share_of(known, _with_explained(self.rules, value))}
+            {"explained": value, **_share_of(known, replace(self.rules, explained=value))}
             for value in thresholds
         ]
         return {
@@ -140,7 +140,7 @@ class Classification:
             "n_tasks": len(known),
             "cannot_tell": len(self.tasks) - len(known),
             "loss": self.loss,
-            "rules": self.rules.__dict__,
+            "rules": asdict(self.rules),
             "by_threshold": curve,
         }
 
@@ -219,10 +219,6 @@ class Classification:
                 yield row | {"loss": self.loss, "a": a, "b": b, "p_change": change}
 
 
-def _with_explained(rules: BehaviourRules, value: float) -> BehaviourRules:
-    return BehaviourRules(**rules.__dict__ | {"explained": value})
-
-
 def _share_of(known: Sequence[Measures], rules: BehaviourRules) -> dict[str, float]:
     """Return quantiles of the share; draws of different tasks are independent."""
     last = BEHAVIOURS.index(PREDICTABLE)
@@ -240,7 +236,7 @@ def _slopes(fit: TrendFit, smallest: float, largest: float) -> np.ndarray:
 
 
 def _compare_curves(a: TrendFit, b: TrendFit) -> dict[str, float]:
-    """Return how two trends in one loss differ over the losses that both have."""
+    """Return how trends of two mixtures in one loss differ over the losses that both have."""
     largest = min(a.bound.scale.largest, b.bound.scale.largest)
     smallest = max(a.bound.scale.smallest, b.bound.scale.smallest)
     names = ("slope_difference", "slope_difference_q05", "slope_difference_q95")
@@ -249,7 +245,7 @@ def _compare_curves(a: TrendFit, b: TrendFit) -> dict[str, float]:
     size = min(a.draws.sizes["sample"], b.draws.sizes["sample"])
     slopes = _slopes(a, smallest, largest)[:size] - _slopes(b, smallest, largest)[:size]
     grid = xr.DataArray(np.linspace(smallest, largest, _GRID), dims="place")
-    means = [(fit.curve(grid).mean("place") + fit.offsets().mean("mixture")) for fit in (a, b)]
+    means = [fit.curve(grid).mean("place") for fit in (a, b)]
     apart = means[0].to_numpy()[:size] - means[1].to_numpy()[:size]
     quantiles = np.quantile(slopes, [0.5, 0.05, 0.95]).tolist()
     found = dict(zip(names, quantiles, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -73,14 +74,20 @@ class FitStore:
 
     def name(self, runs: Runs, model: ScalingModel, **settings: Any) -> str:
         """Return the name of a fit's file, a hash of all that its draws depend on."""
-        telling = {name: value for name, value in settings.items() if name not in _IDLE_SETTINGS}
-        parts = [
-            self.made_by,
-            json.dumps(_without_reasons(model.to_dict()), sort_keys=True),
-            json.dumps(telling, sort_keys=True),
-            runs.to_frame().to_csv(index=False),
-        ]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"
+        spec = json.dumps(_without_reasons(model.to_dict()), sort_keys=True)
+        return name_of_file(self.made_by, spec, runs, settings)
+
+
+def name_of_file(made_by: str, spec: str, runs: Runs, settings: Mapping[str, Any]) -> str:
+    """Return the name of a kept file: a hash of version, specification, runs and settings."""
+    telling = {name: value for name, value in settings.items() if name not in _IDLE_SETTINGS}
+    parts = [
+        made_by,
+        spec,
+        json.dumps(telling, sort_keys=True),
+        runs.to_frame().to_csv(index=False),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"
 
 
 def _without_reasons(spec: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,8 @@ import xarray as xr
 
 from bayes_scaling._io.netcdf import read_tree, write_tree
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError, RunsWarning
-from bayes_scaling.fitting.trend_fit import TrendFit, fit_trend
+from bayes_scaling.fitting.store import name_of_file
+from bayes_scaling.fitting.trend_fit import USUAL, TrendFit, fit_trend
 from bayes_scaling.runs import Runs
 
 # Trends of one mixture or another loss say where a behaviour changes; fewer draws are enough.
@@ -53,7 +53,9 @@ def fit_task_trends(
     settings: Mapping[str, Any],
 ) -> TaskTrends:
     """Return the trends of a task, from the folder if they are there."""
-    path = None if folder is None else folder / _file_of(name, runs, loss, losses, settings)
+    made_by = version("bayes-scaling")
+    spec = json.dumps([name, loss, [*losses], USUAL, _CONTEXT])
+    path = None if folder is None else folder / name_of_file(made_by, spec, runs, settings)
     if path is not None and path.is_file():
         try:
             return _read(name, path)
@@ -82,16 +84,6 @@ def fit_task_trends(
     if path is not None:
         _write(path, found)
     return found
-
-
-def _file_of(
-    name: str, runs: Runs, loss: str, losses: Sequence[str], settings: Mapping[str, Any]
-) -> str:
-    """Return the name of a task's file, a hash of all that its draws depend on."""
-    telling = {key: value for key, value in settings.items() if key != "cores"}
-    parts = [version("bayes-scaling"), name, loss, json.dumps([*losses]), json.dumps(telling)]
-    parts.append(runs.to_frame().to_csv(index=False))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24] + ".nc"
 
 
 def _write(path: Path, trends: TaskTrends) -> None:

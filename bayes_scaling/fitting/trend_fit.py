@@ -18,7 +18,7 @@ from bayes_scaling.runs import Runs
 # Draws of the coefficients that are kept, evenly spaced: enough for probabilities to 2 points.
 _KEPT = 500
 # Two chains of this many draws mostly pass the limits of convergence at the first attempt.
-_USUAL = {"draws": 1000, "tune": 400, "chains": 2}
+USUAL = {"draws": 1000, "tune": 400, "chains": 2}
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,7 +139,7 @@ def fit_trend(
     True
     """
     bound = (model or TrendModel()).on(runs, loss)
-    samples = sample(bound, seed=seed, **_USUAL | settings)
+    samples = sample(bound, seed=seed, **USUAL | settings)
     whole = bound.coefficients(samples.posterior, np.random.default_rng(seed))
     flat = whole.stack(sample=("chain", "draw")).drop_vars(("sample", "chain", "draw"))
     kept = np.linspace(0, flat.sizes["sample"] - 1, min(_KEPT, flat.sizes["sample"])).astype(int)

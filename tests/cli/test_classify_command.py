@@ -1,6 +1,7 @@
 """`bayes-scaling classify`: what it writes and says."""
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from trends import CURVES, task
 from typer.testing import CliRunner
 
 from bayes_scaling.cli.app import app
+from bayes_scaling.evaluation.behaviours import BehaviourRules
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,7 @@ def test_it_writes_tables_and_figures(folder):
     share = json.loads((folder / "out" / "share.json").read_text())
     assert share["median"] == 0.5
     assert share["loss"] == "loss_web"
+    assert share["rules"] == asdict(BehaviourRules())
     assert len(pd.read_csv(folder / "out" / "context.csv")) == 3 * 2 * 2
     assert (pd.read_csv(folder / "out" / "contrasts.csv")["kind"] == "corpus").all()
     assert all((folder / "out" / name).is_file() for name in ("behaviours.png", "flips.png"))
