@@ -38,10 +38,12 @@ if TYPE_CHECKING:
     from bayes_scaling.evaluation.forecastability import forecastable
     from bayes_scaling.evaluation.ladder_backtesting import backtest_ladder
     from bayes_scaling.evaluation.results import Backtest
+    from bayes_scaling.evaluation.stacked import StackedFit
     from bayes_scaling.fitting.error_budgets import error_budget
     from bayes_scaling.fitting.fit import Fit, fit_runs
     from bayes_scaling.fitting.forecasts import summarise
     from bayes_scaling.fitting.ladder_fit import LadderFit, fit_ladder
+    from bayes_scaling.fitting.questions import RequiredBudget
     from bayes_scaling.fitting.store import FitStore
     from bayes_scaling.fitting.trend_fit import TrendFit, fit_trend
     from bayes_scaling.laws import (
@@ -83,12 +85,14 @@ _HOMES = {
     "LadderModel": "modelling.ladder_model",
     "ModelError": "errors",
     "Parameter": "laws",
+    "RequiredBudget": "fitting.questions",
     "Runs": "runs",
     "RunsError": "errors",
     "RunsWarning": "errors",
     "SamplerWarning": "errors",
     "ScalingLaw": "laws",
     "ScalingModel": "modelling.model",
+    "StackedFit": "evaluation.stacked",
     "Study": "study.study",
     "TrendFit": "fitting.trend_fit",
     "TrendModel": "modelling.trend_model",
@@ -139,12 +143,14 @@ __all__ = [
     "LadderModel",
     "ModelError",
     "Parameter",
+    "RequiredBudget",
     "Runs",
     "RunsError",
     "RunsWarning",
     "SamplerWarning",
     "ScalingLaw",
     "ScalingModel",
+    "StackedFit",
     "Study",
     "TrendFit",
     "TrendModel",

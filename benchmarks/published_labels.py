@@ -26,7 +26,7 @@ from pages import as_markdown, replace_between
 from bayes_scaling import Classification, FitStore, backtest, classify, load_gadre
 from bayes_scaling.evaluation.behaviours import BEHAVIOURS
 from bayes_scaling.evaluation.forecastability import forecastable
-from bayes_scaling.plots import plot_behaviours, plot_flips
+from bayes_scaling.plots import plot_behaviours, plot_flips, plot_trend
 
 ROOT = Path(__file__).resolve().parent.parent
 LAW = "drifting_power_law"
@@ -87,13 +87,17 @@ def forecasts(data: Path, folder: Path, workers: int) -> pd.DataFrame:
     return forecastable(whole, gadre, LAW)
 
 
-def figures(found: Classification) -> None:
-    """Write the figures of the page."""
+def figures(found: Classification, differ: list[str]) -> None:
+    """Write the figures of the page, and one for each task where we differ."""
     plt.switch_backend("agg")
     for name, plot in (("behaviours", plot_behaviours), ("flips", plot_flips)):
         figure = plot(found)
         figure.savefig(ROOT / "docs" / "img" / f"{name}.png", dpi=100)
         plt.close(figure)
+    for task in differ:
+        ax = plot_trend(found, task)
+        ax.figure.savefig(ROOT / "docs" / "img" / f"trend_{task}.png", dpi=80)
+        plt.close(ax.figure)
 
 
 def main() -> None:
@@ -144,14 +148,15 @@ def main() -> None:
             "confusion": as_markdown(confusion.rename_axis("published").reset_index()),
             "tasks": as_markdown(shown),
             "thresholds": as_markdown(curve),
-            "differences": "\n".join(
-                f"- **{r['task']}.** {sentence(r)}" for _, r in differ.iterrows()
+            "differences": "\n\n".join(
+                f"**{r['task']}.** {sentence(r)}\n\n![{r['task']}](img/trend_{r['task']}.png)"
+                for _, r in differ.iterrows()
             ),
         }
         for name, part in parts.items():
             text = replace_between(text, name, part)
         page.write_text(text, encoding="utf-8")
-        figures(found)
+        figures(found, differ["task"].tolist())
     contrasts = found.contrasts()
     corpora = contrasts[(contrasts["kind"] == "corpus") & (contrasts["loss"] == options.loss)]
     print(

@@ -22,6 +22,7 @@ from bayes_scaling.evaluation.baselines import point_fits
 from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.evaluation.routes import route_pairs
 from bayes_scaling.evaluation.scoring import score_forecast
+from bayes_scaling.evaluation.stacked import mix
 from bayes_scaling.evaluation.stacking import past_design_effect, stacking_weights
 from bayes_scaling.evaluation.uncertainty import Clusters
 from bayes_scaling.evaluation.verdicts import STACKED
@@ -263,7 +264,7 @@ class _Job:
             found.tables.append(_table(forecasts[name], densities[name], origin, name, family))
         used = {name: share[name] for name in fits if share.get(name, 0) > 0}
         if used:
-            mixture = comparison.mix({name: forecasts[name] for name in used}, used)
+            mixture = mix({name: forecasts[name] for name in used}, used)
             density = _mixed_density(densities, used)
             found.tables.append(_table(mixture, density, origin, STACKED, STACKED))
         return found

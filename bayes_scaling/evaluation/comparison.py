@@ -18,9 +18,9 @@ import pandas as pd
 import xarray as xr
 
 from bayes_scaling.errors import PACKAGE, ExtrapolationWarning, ModelError
+from bayes_scaling.evaluation.stacked import StackedFit
 from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit, fit_runs
-from bayes_scaling.fitting.forecasts import generator
 from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 Method = Literal["stacking", "bb-pseudo-bma", "pseudo-bma"]
@@ -147,7 +147,7 @@ class Comparison:
 
         Arguments and result are those of :meth:`Fit.forecast`. Leave-one-out weights measure
         interpolation. For larger runs, :func:`backtest` finds weights from past forecasts, and
-        :func:`mix` applies them.
+        :class:`StackedFit` applies them.
 
         Warns
         -----
@@ -156,23 +156,13 @@ class Comparison:
         """
         given = Budgets.of(budgets, **asked)  # type: ignore[arg-type]
         self._warn_of_extrapolation(given)
-        used = {name: w for name, w in self.weights.items() if w > 0}
-        forecasts = {}
-        for name in used:
-            # A covariate that only another law reads is no mistake here.
-            others = self._read - set(self.fits[name].model.law.columns)
-            forecasts[name] = self.fits[name].forecast(given.without(others))
-        return mix(forecasts, used)
-
-    @property
-    def _read(self) -> set[str]:
-        """Names of the columns that any of the laws reads."""
-        return {column for fit in self.fits.values() for column in fit.model.law.columns}
+        return StackedFit(self.fits, self.weights).forecast(given)
 
     def _warn_of_extrapolation(self, budgets: Budgets) -> None:
         fitted = next(iter(self.fits.values())).runs.table
         outside = []
-        for name in sorted(({"flops"} | self._read) & set(map(str, budgets.inputs.data_vars))):
+        read = {"flops"}.union(*(fit.model.law.columns for fit in self.fits.values()))
+        for name in sorted(read & set(map(str, budgets.inputs.data_vars))):
             asked, low, high = budgets.inputs[name], fitted[name].min(), fitted[name].max()
             if ((asked < low) | (asked > high)).any():
                 outside.append(f"{name} is not within {low:.3g} to {high:.3g}")
@@ -180,44 +170,10 @@ class Comparison:
             warnings.warn(
                 f"a budget lies outside the fitted runs ({'; '.join(outside)}). Leave-one-out "
                 "weights measure interpolation, not how well laws extrapolate; use "
-                "backtest(...).weights, which come from past forecasts, with mix(...)",
+                "backtest(...).weights, which come from past forecasts, with StackedFit(...)",
                 ExtrapolationWarning,
                 skip_file_prefixes=PACKAGE,
             )
-
-
-def mix(
-    forecasts: Mapping[str, xr.Dataset], weights: Mapping[str, float], seed: int = 0
-) -> xr.Dataset:
-    """Return the mixture of forecasts at the same budgets.
-
-    Parameters
-    ----------
-    forecasts : mapping of str to xarray.Dataset
-        Forecasts with the same dimensions (chain, draw, budget).
-    weights : mapping of str to float
-        Weight of each; they are taken relative to their sum.
-    seed : int
-        Seed of the choice of a forecast for each draw.
-
-    Returns
-    -------
-    xarray.Dataset
-        A forecast whose draws come from each model as often as its weight says.
-    """
-    names = list(forecasts)
-    first = forecasts[names[0]]
-    shares = np.array([weights[name] for name in names], float)
-    shape = (first.sizes["chain"], first.sizes["draw"])
-    rng = generator(b"mix", seed)
-    chosen = xr.DataArray(
-        rng.choice(len(names), size=shape, p=shares / shares.sum()), dims=("chain", "draw")
-    )
-    mixed = first.copy()
-    for place, name in enumerate(names[1:], start=1):
-        for variable in ("curve", "score"):
-            mixed[variable] = mixed[variable].where(chosen != place, forecasts[name][variable])
-    return mixed
 
 
 def compare(

@@ -19,6 +19,7 @@ from bayes_scaling.fitting.display import as_html, one_line, parameter_table
 from bayes_scaling.fitting.files import read_fit, write_fit
 from bayes_scaling.fitting.forecasts import forecast_budgets, generator, tabulate
 from bayes_scaling.fitting.outcomes import check_table
+from bayes_scaling.fitting.questions import Forecaster
 from bayes_scaling.fitting.sampling_record import attempt_table, mode_table
 from bayes_scaling.fitting.tree import build_tree
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
@@ -31,7 +32,7 @@ from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Forecaster):
     """A posterior of one model for one series of runs.
 
     Make one with :func:`fit_runs` or :meth:`load`.

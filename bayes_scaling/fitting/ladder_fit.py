@@ -20,6 +20,7 @@ from scipy.stats import norm
 from bayes_scaling._io.netcdf import only_numbers, read_tree, write_tree
 from bayes_scaling.errors import PACKAGE, BayesScalingError, ConvergenceWarning, ModelError
 from bayes_scaling.fitting.forecasts import QUANTILES, generator
+from bayes_scaling.fitting.questions import Forecaster
 from bayes_scaling.fitting.sampling_record import attempt_table
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
 from bayes_scaling.inference.record import Record
@@ -38,7 +39,7 @@ _PRIOR_DRAWS = 20_000
 
 
 @dataclass(frozen=True)
-class LadderFit:
+class LadderFit(Forecaster):
     """A posterior of a ladder model.
 
     Make one with :func:`fit_ladder` or :meth:`load`.
@@ -84,10 +85,7 @@ class LadderFit:
     @property
     def usual_ratio(self) -> float | None:
         """Median tokens per parameter of the scores, where the model reads them; else None."""
-        table = self.runs.table
-        return (
-            float((table["tokens"] / table["params"]).median()) if self.bound.has_ratios else None
-        )
+        return self.runs.usual_ratio if self.bound.has_ratios else None
 
     # ---- forecasts -------------------------------------------------------------------------
 

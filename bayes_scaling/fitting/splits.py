@@ -95,7 +95,7 @@ def split_series(
     if new_items is not None and not at:
         raise ModelError("a new test set (--new-items) needs budgets to be forecast on it: --at")
     if reads_ratio and at and ratio is None:
-        ratio = float((fitted.table["tokens"] / fitted.table["params"]).median())
+        ratio = fitted.usual_ratio
         notes += (
             f"budgets of --at have {ratio:.3g} tokens per parameter, the median of the fitted "
             "runs; choose another ratio with --tokens-per-param",

@@ -1,7 +1,7 @@
 """Figures, one file each."""
 
 from bayes_scaling.plots.bands import plot_bands
-from bayes_scaling.plots.behaviours import plot_behaviours, plot_flips
+from bayes_scaling.plots.behaviours import plot_behaviours, plot_flips, plot_trend
 from bayes_scaling.plots.calibration import plot_calibration, plot_crps_by_distance
 from bayes_scaling.plots.comparison import plot_comparison
 from bayes_scaling.plots.error_budgets import plot_error_budget
@@ -20,4 +20,5 @@ __all__ = [
     "plot_forecast",
     "plot_ladder",
     "plot_priors",
+    "plot_trend",
 ]

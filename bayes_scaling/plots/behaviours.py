@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.evaluation.behaviours import BEHAVIOURS
 from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
 from bayes_scaling.fitting.trend_fit import TrendFit
@@ -77,11 +78,60 @@ def plot_behaviours(found: Classification) -> Figure:
         figure.supxlabel(f"{found.loss} (nats); better models to the right", fontsize=10)
         figure.supylabel("Accuracy", fontsize=10)
         figure.legend(
-            handles=[*_behaviour_handles(there), *_mixture_handles(mixtures)],
+            handles=[*_behaviour_handles(there), *_mixture_handles(mixtures, mixtures)],
             loc="outside upper left",
             ncols=max(2, columns - 1),
         )
     return figure
+
+
+def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> Axes:
+    """Plot the accuracy of one task against the validation loss, with its trend and behaviour.
+
+    Parameters
+    ----------
+    found : Classification
+        From :func:`bayes_scaling.classify`.
+    task : str
+        A task in its table.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Runs by mixture, with the median trend of each mixture and its 90% band.
+
+    Raises
+    ------
+    BayesScalingError
+        If there is no such task, or nothing can be told of it.
+
+    Examples
+    --------
+    >>> from bayes_scaling import classify, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("sciq", "acc", tokens_per_param=20)
+    >>> ax = plot_trend(classify(runs, "loss_c4", losses=[]), "sciq")
+    >>> ax.get_xlabel()
+    'loss_c4 (nats); better models to the right'
+    """
+    rows = {row["task"]: row for row in found.table().to_dict("records")}
+    one = next((one for one in found.tasks if one.task == task), None)
+    if one is None:
+        raise BayesScalingError(f"no task {task!r}; there are {', '.join(rows)}")
+    fit = one.fits.get(("", found.loss))
+    if fit is None:
+        raise BayesScalingError(f"{task}: nothing can be told, {rows[task]['reason']}")
+    with _style.style():
+        if ax is None:
+            _, ax = plt.subplots(figsize=(5.2, 3.6))
+        mixtures = _mixtures(found)
+        _draw(ax, fit, COLOURS[rows[task]["behaviour"]], mixtures, size=4)
+        _title(ax, task, rows[task])
+        ax.set(xlabel=f"{found.loss} (nats); better models to the right", ylabel="Accuracy")
+        band = Patch(color=COLOURS[rows[task]["behaviour"]], alpha=0.3, label="trend, 90% band")
+        ax.legend(handles=[*_mixture_handles(list(fit.bound.mixtures), mixtures), band])
+    return ax
 
 
 def plot_flips(found: Classification) -> Figure:
@@ -156,7 +206,7 @@ def _ink(behaviour: str) -> str:
     return "#555555" if behaviour == CANNOT_TELL else COLOURS[behaviour]
 
 
-def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str]) -> None:
+def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str], *, size: float = 2) -> None:
     """Draw runs, and the trend of each mixture over the losses of its runs."""
     seen, scale, offsets = fit.bound.observations, fit.bound.scale, fit.offsets()
     for mixture in fit.bound.mixtures:
@@ -167,8 +217,8 @@ def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str]) -> None:
         low, middle, high = curve.quantile([0.05, 0.5, 0.95], dim="sample").to_numpy()
         ax.fill_between(grid, low, high, color=colour, alpha=0.3, lw=0)
         ax.plot(grid, middle, color=colour, lw=1.3)
-        marker = _MARKERS[mixtures.index(mixture) % len(_MARKERS)]
-        ax.plot(part["loss"], part["score"], marker, ms=2, color=_style.FITTED, alpha=0.6)
+        marker = _marker(mixture, mixtures)
+        ax.plot(part["loss"], part["score"], marker, ms=size, color=_style.FITTED, alpha=0.6)
     ax.invert_xaxis()
     ax.tick_params(labelsize=7)
 
@@ -177,10 +227,13 @@ def _behaviour_handles(there: set[str]) -> list[Patch]:
     return [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in there]
 
 
-def _mixture_handles(mixtures: list[str]) -> list[Line2D]:
+def _mixture_handles(shown: list[str], mixtures: list[str]) -> list[Line2D]:
+    """Return legend entries of some mixtures; markers are told by the place among all."""
     return [
-        Line2D(
-            [], [], ls="", marker=_MARKERS[i % len(_MARKERS)], color=_style.FITTED, ms=4, label=m
-        )
-        for i, m in enumerate(mixtures)
+        Line2D([], [], ls="", marker=_marker(m, mixtures), color=_style.FITTED, ms=4, label=m)
+        for m in shown
     ]
+
+
+def _marker(mixture: str, mixtures: list[str]) -> str:
+    return _MARKERS[mixtures.index(mixture) % len(_MARKERS)]

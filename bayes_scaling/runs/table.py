@@ -258,6 +258,12 @@ class Runs:
         return tuple(name for name in self._further if name.startswith("loss_"))
 
     @property
+    def usual_ratio(self) -> float | None:
+        """Median tokens per parameter of the scores; None if one of them is not known."""
+        ratios = self._table["tokens"] / self._table["params"]
+        return None if ratios.isna().any() else float(ratios.median())
+
+    @property
     def covariates(self) -> tuple[str, ...]:
         """Names of the further numeric columns that were asked for."""
         return tuple(name for name in self._further if not name.startswith("loss_"))

@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 
 from bayes_scaling import Runs, fit_runs
 from bayes_scaling.errors import ExtrapolationWarning, ModelError
-from bayes_scaling.evaluation.comparison import _Refitter, compare, loo, mix
+from bayes_scaling.evaluation.comparison import _Refitter, compare, loo
+from bayes_scaling.evaluation.stacked import mix
 from bayes_scaling.fitting.densities import predictive_density
 
 pytestmark = pytest.mark.slow

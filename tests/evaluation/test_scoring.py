@@ -6,8 +6,8 @@ import pytest
 import scipy.stats
 import xarray as xr
 
-from bayes_scaling.evaluation.comparison import mix
 from bayes_scaling.evaluation.scoring import aggregate, crps, randomised_pit, with_errors
+from bayes_scaling.evaluation.stacked import mix
 
 
 @pytest.fixture
