@@ -15,6 +15,7 @@ import pandas as pd
 from pages import as_markdown, replace_between
 
 from bayes_scaling import Classification, classify, load_dataset
+from bayes_scaling.evaluation.classification import SHAPES_DIFFER
 
 ROOT = Path(__file__).resolve().parent.parent
 LOSS = "loss_c4"
@@ -23,7 +24,7 @@ LOSS = "loss_c4"
 def by_task(found: Classification) -> pd.DataFrame:
     """Return the behaviour of each task: both mixtures together, and each by itself."""
     table = found.table().set_index("task")
-    shown = pd.DataFrame({"both": _told(table), "explained": table["explained"].round(2)})
+    shown = pd.DataFrame({"both": _told(table), **table[["explained", "apart"]].round(2)})
     context = found.context().query("loss == @LOSS")
     for mixture, rows in context.groupby("mixture"):
         shown[str(mixture)] = _told(rows.set_index("task"))
@@ -34,9 +35,12 @@ def by_task(found: Classification) -> pd.DataFrame:
 
 def _told(table: pd.DataFrame) -> pd.Series:
     """Return the most probable behaviour with its probability."""
-    chances = [row.get(f"p_{row['behaviour']}", float("nan")) for _, row in table.iterrows()]
-    pairs = zip(table["behaviour"], chances, strict=True)
-    return pd.Series([f"{name} {p:.2f}" for name, p in pairs], index=table.index)
+    told = [
+        row["behaviour"] + (f" {row[name]:.2f}" if name in row else "")
+        for _, row in table.iterrows()
+        for name in [f"p_{row['behaviour']}"]
+    ]
+    return pd.Series(told, index=table.index)
 
 
 def by_set_up(found: Classification) -> pd.DataFrame:
@@ -92,6 +96,7 @@ def main() -> None:
             {
                 "share": {k: round(share[k], 3) for k in ("median", "q05", "q95")},
                 "tasks": share["n_tasks"],
+                "apart": int((found.table()["apart"] > SHAPES_DIFFER).sum()),
                 "flips": int((contrasts.groupby("task")["p_flip"].max() > 0.9).sum()),
                 "not converged": int((found.table()["problems"] != "").sum()),
                 "seconds": round(time.perf_counter() - start),

@@ -5,7 +5,7 @@ import pandas as pd
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a table as Markdown."""
-    rows = [table.columns, ["---"] * table.shape[1], *table.astype(str).to_numpy()]
+    rows = [table.columns, ["---"] * table.shape[1], *table.map(str).to_numpy()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

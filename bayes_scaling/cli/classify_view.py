@@ -15,7 +15,7 @@ from rich.table import Table
 from bayes_scaling.cli.tables import plain, plain_records, plain_table
 from bayes_scaling.datasets import load_csv, load_dataset, load_gadre
 from bayes_scaling.evaluation.behaviours import BEHAVIOURS, PREDICTABLE
-from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
+from bayes_scaling.evaluation.classification import CANNOT_TELL, SHAPES_DIFFER, Classification
 from bayes_scaling.runs import Runs
 
 EMBEDDED_LOSS = "loss_c4"
@@ -111,6 +111,12 @@ def show(found: Classification, tables: ClassificationTables, files: list[Path])
     console = Console(highlight=False)
     console.print(_task_table(tables.tasks))
     console.print(_answer(tables))
+    if differ := int((tables.tasks["apart"] > SHAPES_DIFFER).sum()):
+        console.print(
+            f"[yellow]In {differ} of {len(tables.tasks)} tasks the mixtures' trends differ in "
+            f"shape (apart above {SHAPES_DIFFER:g}):[/] what is said of them is of the shape that "
+            "the mixtures have in common. context.csv has each mixture by itself."
+        )
     for sentence in _changes(found, tables):
         console.print(sentence)
     unknown = tables.tasks[tables.tasks["behaviour"] == CANNOT_TELL]

@@ -26,6 +26,7 @@ from bayes_scaling.fitting.task_trends import Place, TaskTrends
 from bayes_scaling.fitting.trend_fit import TrendFit
 
 CANNOT_TELL = "cannot tell"
+SHAPES_DIFFER = 2.0
 THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 _GRID = 21
 # What names of set-ups of one task end with.
@@ -72,9 +73,14 @@ class Classification:
         pandas.DataFrame
             task, n_runs, p_<behaviour> of the six behaviours, behaviour (the most probable one,
             or "cannot tell"), explained (median share of the variance beyond item noise that
-            the trend explains), problems (of convergence), reason (why nothing can be told).
+            the trend explains), problems (of convergence), reason (why nothing can be told), and
+            apart: the scatter of runs round the trend of all mixtures, over that round trends of
+            each mixture by itself. All mixtures share the shape of the trend; above
+            :data:`SHAPES_DIFFER` they should not, and :meth:`context` has each by itself. NaN
+            where it has not.
         """
-        return pd.DataFrame([self._row(one, self._main) for one in self.tasks])
+        rows = [self._row(one, self._main) | {"apart": self._apart(one)} for one in self.tasks]
+        return pd.DataFrame(rows)
 
     def context(self) -> pd.DataFrame:
         """Return a row for each task × mixture × loss.
@@ -166,6 +172,14 @@ class Classification:
             "reason": "",
         }
 
+    def _apart(self, one: TaskTrends) -> float:
+        own = [fit for (mixture, loss), fit in one.fits.items() if mixture and loss == self.loss]
+        if not self._known(one) or not own:
+            return np.nan
+        runs = [fit.bound.observations.sizes["row"] for fit in own]
+        by_mixture = np.average([_scatter(fit) for fit in own], weights=runs)
+        return float(np.sqrt(_scatter(one.fits[self._main]) / by_mixture))
+
     def _slope(self, one: TaskTrends, place: Place) -> dict[str, float]:
         if place not in one.fits:
             return dict.fromkeys(("slope", "slope_q05", "slope_q95", "p_rising"), np.nan)
@@ -217,6 +231,11 @@ class Classification:
                 change = self._change((a, self._main), (b, self._main))
                 row = {"kind": "set-up", "task": _SET_UP.sub("", a.partition(" ")[0])}
                 yield row | {"loss": self.loss, "a": a, "b": b, "p_change": change}
+
+
+def _scatter(fit: TrendFit) -> float:
+    """Return the median variance between runs beyond trend and item noise."""
+    return float(fit.variances()["scatter"].median())
 
 
 def _share_of(known: Sequence[Measures], rules: BehaviourRules) -> dict[str, float]:
