@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from bayes_scaling.modelling.law_check import check_law
     from bayes_scaling.modelling.model import ScalingModel, load_model
     from bayes_scaling.modelling.trend_model import TrendModel
+    from bayes_scaling.reporting.build import report
     from bayes_scaling.runs import Budgets, Runs
     from bayes_scaling.study.classifying import classify
     from bayes_scaling.study.study import Study
@@ -122,6 +123,7 @@ _HOMES = {
     "load_parquet": "datasets",
     "loo": "evaluation.comparison",
     "register_law": "laws",
+    "report": "reporting.build",
     "summarise": "fitting.forecasts",
 }
 
@@ -181,6 +183,7 @@ __all__ = [
     "load_parquet",
     "loo",
     "register_law",
+    "report",
     "summarise",
 ]
 

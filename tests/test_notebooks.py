@@ -1,16 +1,20 @@
-"""Notebooks run from top to bottom, and are committed without outputs."""
+"""Notebooks run from top to bottom, and what is stored in them is what they show."""
 
+import importlib.util
+import re
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
+_spec = importlib.util.spec_from_file_location("execute", FOLDER / "execute.py")
+execute = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(execute)
 
-def read(path):
-    return nbformat.read(path, as_version=4)
+# Draws differ between machines in their last digits, so numbers and what they line up are masked.
+NUMBER = re.compile(r"[-+−]?(\d[\d.,]*([eE][-+]?\d+)?|inf|nan)%?")
 
 
 def code_cells(notebook):
@@ -22,30 +26,45 @@ def code_lines(notebook):
     return [line for line in lines if line.strip()]
 
 
-def outputs(notebook, kind):
-    """Return what a notebook shows in one form, such as "image/png"."""
-    shown = [output for cell in code_cells(notebook) for output in cell.outputs]
-    return [output["data"][kind] for output in shown if kind in output.get("data", {})]
+def shown(notebook):
+    """Return for each code cell what kinds of output it has, and its words without numbers."""
+    return [[masked(output) for output in cell.outputs] for cell in code_cells(notebook)]
+
+
+def masked(output):
+    if output["output_type"] == "stream":
+        return ("text", words(output["text"]))
+    data = output.get("data", {})
+    if "image/png" in data:
+        return ("picture", "")
+    return (output["output_type"], words(data.get("text/plain", "")))
+
+
+def words(text):
+    return " ".join(NUMBER.sub("#", text).split())
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_committed_without_outputs(path):
-    for cell in code_cells(read(path)):
-        assert cell.outputs == []
-        assert cell.execution_count is None
+def test_outputs_are_of_the_code_that_is_stored_with_them(path):
+    notebook = execute.read(path)
+    made_by = notebook.metadata.get(execute.MADE_BY)
+    assert made_by == execute.code_hash(notebook), "run notebooks/execute.py"
+    assert any(kind == "picture" for cell in shown(notebook) for kind, _ in cell)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path):
-    notebook = read(path)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
-    figures = sum(line.startswith("plot_") for line in code_lines(notebook))
-    assert len(outputs(notebook, "image/png")) == figures > 0
-    stderr = [o for cell in code_cells(notebook) for o in cell.outputs if o.get("name") == "stderr"]
+def test_a_notebook_shows_what_is_stored(path):
+    fresh = execute.execute(path)
+    assert shown(fresh) == shown(execute.read(path))
+    stderr = [o for cell in code_cells(fresh) for o in cell.outputs if o.get("name") == "stderr"]
     assert stderr == []
+
+
+def test_masked_numbers_leave_words():
+    assert words("mean  -0.31 1e+22 nan\n(5 runs, 90%)") == "mean # # # (# runs, #)"
 
 
 def test_quickstart_takes_about_ten_lines():
     (path,) = [path for path in NOTEBOOKS if path.stem == "01_quickstart"]
-    assert len(code_lines(read(path))) <= 13
+    assert len(code_lines(execute.read(path))) <= 13

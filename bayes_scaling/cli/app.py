@@ -11,7 +11,9 @@ from bayes_scaling.cli.checks import run_check
 from bayes_scaling.cli.classifications import run_classify
 from bayes_scaling.cli.comparisons import run_compare
 from bayes_scaling.cli.forecasts import run_forecast
+from bayes_scaling.cli.imports import run_import
 from bayes_scaling.cli.ladders import run_ladder
+from bayes_scaling.cli.reports import run_report
 from bayes_scaling.cli.studies import run_study
 
 # Plain help: without bytecode caches, Rich's help alone takes more than half a second.
@@ -32,5 +34,7 @@ app.command("forecast")(run_forecast)
 app.command("compare")(run_compare)
 app.command("ladder")(run_ladder)
 app.command("classify")(run_classify)
+app.command("report")(run_report)
 app.command("study")(run_study)
+app.command("import")(run_import)
 app.command("check")(run_check)

@@ -1,21 +1,45 @@
-"""Results of lm-evaluation-harness (v0.4 JSON), with a table of their runs."""
+"""Results of lm-evaluation-harness (v0.2 to v0.4), with a table of their runs."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bayes_scaling._io.files import read_csv, read_json
-from bayes_scaling.datasets.benchmarks import known_values
+from bayes_scaling._io.files import read_csv
+from bayes_scaling.datasets.benchmarks import fill_known, known_values
+from bayes_scaling.datasets.result_files import ResultFile, match_folder, match_named
 from bayes_scaling.errors import PACKAGE, RunsError, RunsWarning
 from bayes_scaling.runs import Runs
-from bayes_scaling.runs.quantities import short_list, split_pass_at_k
+from bayes_scaling.runs.quantities import parse_quantity, short_list, split_pass_at_k
 
 # Shares of right answers. Other metrics (perplexity, f1, bleu) are not shares of items.
 _METRICS = ("acc", "acc_norm", "exact_match", "em")
 _CHANCE_BY_OUTPUT = {"generate_until": 0.0, "loglikelihood": 0.0}
+# Until v0.3 the subjects of MMLU, which has four choices, had names of their own.
+_OLD_MMLU, _MMLU, _SUBJECTS, _MMLU_CHANCE = "hendrycksTest-", "mmlu", 57, 0.25
+# Column of the table of runs that makes budgets of checkpoints.
+_TOKENS_PER_STEP = "tokens_per_step"
+_SCORE = ["run", "benchmark", "metric"]
+
+
+@dataclass(frozen=True)
+class LmEvalResults:
+    """Results of lm-evaluation-harness as runs, and where they came from.
+
+    Attributes
+    ----------
+    runs : Runs
+        The scores.
+    files : pandas.DataFrame
+        A row a file: file, run (with the step of a checkpoint), scores (how many it gave), and
+        skipped (why it was not used; empty if it was).
+    """
+
+    runs: Runs
+    files: pd.DataFrame
 
 
 def load_lm_eval(
@@ -30,10 +54,14 @@ def load_lm_eval(
     results : path or mapping of str to path
         Run → results file; or one results file; or a folder with ``results*.json`` files at any
         depth. Files are matched to runs by the model's name in the file, the names of the folders
-        that hold it, or the file's own name.
+        that hold it, or the file's own name. Of a folder, files that cannot be read or matched
+        are skipped with a warning. If several files score a run on a task, the last one by the
+        date in its name is taken.
     runs : path or DataFrame
         A table (CSV) with one row per run: ``run``; ``flops``, or ``params`` and ``tokens``; and,
-        if known, ``mixture``, ``tokens_per_param`` and ``loss_*``.
+        if known, ``mixture``, ``tokens_per_param`` and ``loss_*``. Checkpoints (``step1000`` in
+        the name of a file, a folder, or the revision of a model) need a row each, or a column
+        ``tokens_per_step`` beside ``params`` in the row of their training run.
     chance : mapping of str to float, optional
         Chance levels of tasks that are neither in `known_benchmarks` nor given by the results
         file (a list of choices, or a generation task).
@@ -43,18 +71,20 @@ def load_lm_eval(
     Runs
         Metrics acc, acc_norm, exact_match, em and pass@k; a filter other than "none" stays part
         of the metric's name ("exact_match,strict-match"). Item counts are the harness's
-        effective sample counts. What was left out is in the notes.
+        effective sample counts, or for old files those of known benchmarks; standard errors of 0
+        are not believed. What was left out is in the notes. Of old files ``hendrycksTest-*``
+        becomes ``mmlu_*``, and ``mmlu`` is their mean where all 57 subjects are there.
 
     Raises
     ------
     RunsError
-        If a file cannot be read or is not of this format, a file's run is not in the table, or
-        the table is invalid.
+        If no file can be used, a file that was named cannot be read, a file's run is not in the
+        table, a checkpoint has no budget, or the table is invalid.
 
     Warns
     -----
     RunsWarning
-        If tasks were left out because their chance level is unknown.
+        If files were skipped, or tasks were left out because their chance level is unknown.
 
     Examples
     --------
@@ -67,19 +97,42 @@ def load_lm_eval(
     >>> load_lm_eval({"small": file}, table).table["score"].item()
     0.5
     """
+    return read_lm_eval(results, runs, chance).runs
+
+
+def read_lm_eval(
+    results: str | Path | Mapping[str, str | Path],
+    runs: str | Path | pd.DataFrame,
+    chance: Mapping[str, float] | None = None,
+) -> LmEvalResults:
+    """Load results of lm-evaluation-harness, and say what each file was matched to.
+
+    Parameters, errors and warnings are those of :func:`load_lm_eval`.
+    """
     table = read_csv(runs) if isinstance(runs, str | Path) else runs
     if "run" not in table.columns:
         raise RunsError("table of runs: column 'run': is missing; name each run")
     table = table.assign(run=table["run"].astype(str).str.strip())
     _one_row_a_run(table["run"])
-    files = _files(results, set(table["run"]))
+    known = set(table["run"])
+    skipped: dict[Path, str] = {}
+    if isinstance(results, Mapping):
+        files = match_named(results, known)
+    else:
+        files, skipped = match_folder(Path(results), known)
     reader = _Reader(known_values("chance", "harness") | dict(chance or {}))
-    scores = [row for run, path in files for row in reader.rows(run, path)]
+    rows = {file.path: [*reader.rows(file), *reader.mean_of_subjects(file)] for file in files}
+    scores = [row for part in rows.values() for row in part]
     if not scores:
         raise RunsError(f"{results}: holds no accuracy, exact match or pass@k with a known chance")
-    places = [row.pop("place") for row in scores]
-    merged = pd.DataFrame(scores).merge(table, on="run", how="left", suffixes=("", "_of_run"))
-    return Runs.from_frame(merged.set_axis(places), source="lm-eval results", notes=reader.notes())
+    last = pd.DataFrame(scores).drop_duplicates(_SCORE, keep="last")
+    merged = last.drop(columns="place").merge(
+        _with_checkpoints(table, files), on="run", how="left", suffixes=("", "_of_run")
+    )
+    notes = [*reader.notes(), *_skipped(skipped), *_replaced(len(scores) - len(last))]
+    filled, more = fill_known(merged.set_axis(last["place"].tolist()), suite="harness")
+    found = Runs.from_frame(filled, source="lm-eval results", notes=[*notes, *more])
+    return LmEvalResults(found, _file_table(files, rows, skipped))
 
 
 def _one_row_a_run(names: "pd.Series[str]") -> None:
@@ -88,43 +141,75 @@ def _one_row_a_run(names: "pd.Series[str]") -> None:
         raise RunsError(f"table of runs: column 'run': {', '.join(twice)} twice; keep one row each")
 
 
-def _files(
-    results: str | Path | Mapping[str, str | Path], runs: set[str]
-) -> list[tuple[str, Path]]:
-    if isinstance(results, Mapping):
-        files = [(str(run), Path(path)) for run, path in results.items()]
-        unknown = [run for run, _ in files if run not in runs]
-        if unknown:
-            raise RunsError(f"the table of runs lacks {', '.join(unknown)}; add a row for each")
-        return files
-    root = Path(results)
-    paths = sorted(root.rglob("results*.json")) or sorted(root.rglob("*.json"))
-    paths = paths if root.is_dir() else [root]
-    if not paths:
-        raise RunsError(f"{root}: holds no JSON file")
-    return [(_run_of(path, root, runs), path) for path in paths]
+# ---- checkpoints ---------------------------------------------------------------------------------
 
 
-def _run_of(path: Path, root: Path, runs: set[str]) -> str:
-    folders = [parent.name for parent in path.parents if parent.is_relative_to(root)]
-    names = [*_model_names(read_json(path)), *folders, path.stem]
-    found = next((name for name in names if name in runs), None)
-    if found is None:
-        raise RunsError(f"{path}: none of its names ({short_list(names)}) is a run of the table")
-    return found
+def _with_checkpoints(table: pd.DataFrame, files: Sequence[ResultFile]) -> pd.DataFrame:
+    """Return the table of runs with a row for each checkpoint of a training run."""
+    steps: dict[str, set[int]] = {}
+    for file in files:
+        if file.step is not None:
+            steps.setdefault(file.run, set()).add(file.step)
+    if not steps:
+        return table.drop(columns=_TOKENS_PER_STEP, errors="ignore")
+    rows = table.set_index("run", drop=False).to_dict("index")
+    made = []
+    for run, there in steps.items():
+        row = {str(k): v for k, v in rows[run].items() if k not in ("flops", "tokens_per_param")}
+        a_step = _tokens_per_step(run, row, there)
+        made += [
+            row | {"run": f"{run} step {step}", "training": run, "tokens": step * a_step}
+            for step in there
+        ]
+    whole = pd.concat([table, pd.DataFrame(made)], ignore_index=True)
+    return whole.drop(columns=_TOKENS_PER_STEP, errors="ignore")
 
 
-def _model_names(content: Any) -> Iterator[str]:
-    if not isinstance(content, dict):
-        return
-    config = content.get("config")
-    arguments = config.get("model_args") if isinstance(config, dict) else None
-    if isinstance(arguments, str):
-        arguments = dict(pair.split("=", 1) for pair in arguments.split(",") if "=" in pair)
-    pretrained = arguments.get("pretrained") if isinstance(arguments, dict) else None
-    for name in (content.get("model_name"), content.get("model_name_sanitized"), pretrained):
-        if isinstance(name, str):
-            yield from dict.fromkeys((name, name.rstrip("/").rpartition("/")[2]))
+def _tokens_per_step(run: str, row: Mapping[str, Any], steps: set[int]) -> float:
+    given = row.get(_TOKENS_PER_STEP)
+    value = parse_quantity(given) if given not in (None, "") else float("nan")
+    if not value > 0:
+        there = ", ".join(map(str, sorted(steps)))
+        raise RunsError(
+            f"table of runs: run {run} has checkpoints (steps {there}) but no {_TOKENS_PER_STEP}; "
+            "add that column (tokens of a batch), or a row for each checkpoint, named as its "
+            f"files, such as {run}-step{min(steps)}"
+        )
+    return value
+
+
+# ---- what was matched ----------------------------------------------------------------------------
+
+
+def _file_table(
+    files: Sequence[ResultFile], rows: Mapping[Path, Sequence[Any]], skipped: Mapping[Path, str]
+) -> pd.DataFrame:
+    used = [
+        {"file": str(f.path), "run": f.name, "scores": len(rows[f.path]), "skipped": ""}
+        for f in files
+    ]
+    left = [
+        {"file": str(path), "run": "", "scores": 0, "skipped": why} for path, why in skipped.items()
+    ]
+    return pd.DataFrame([*used, *left])
+
+
+def _skipped(skipped: Mapping[Path, str]) -> list[str]:
+    if not skipped:
+        return []
+    named = short_list(f"{path.name} ({why})" for path, why in skipped.items())
+    text = f"skipped {len(skipped)} result files: {named}"
+    warnings.warn(text, RunsWarning, skip_file_prefixes=PACKAGE)
+    return [text]
+
+
+def _replaced(n: int) -> list[str]:
+    if not n:
+        return []
+    return [f"{n} scores stand in several files of their run; the last by date was taken"]
+
+
+# ---- reading -------------------------------------------------------------------------------------
 
 
 class _Reader:
@@ -135,46 +220,67 @@ class _Reader:
         self._metrics: set[str] = set()
         self._tasks: set[str] = set()
 
-    def rows(self, run: str, path: Path) -> Iterator[dict[str, Any]]:
-        content = read_json(path)
-        results = content.get("results") if isinstance(content, dict) else None
-        if not isinstance(results, dict):
-            raise RunsError(f"{path}: has no 'results'; is it of lm-evaluation-harness v0.4?")
-        for task, metrics in results.items():
+    def rows(self, file: ResultFile) -> Iterator[dict[str, Any]]:
+        """Yield a row for each score of a file."""
+        for task, metrics in file.content["results"].items():
             if not isinstance(metrics, dict):
-                raise RunsError(f"{path}: 'results' of {task!r} is not an object of metrics")
-            yield from self._task(run, path, content, task.strip(), metrics)
+                raise RunsError(f"{file.path}: 'results' of {task!r} is not an object of metrics")
+            yield from self._task(file, task.strip(), metrics)
 
     def _task(
-        self, run: str, path: Path, content: dict[str, Any], task: str, metrics: dict[str, Any]
+        self, file: ResultFile, task: str, metrics: dict[str, Any]
     ) -> Iterator[dict[str, Any]]:
+        # Since v0.4 the filter follows the name: "acc,none". Before, there was none.
+        filters = any("," in key for key in metrics)
         for key, value in metrics.items():
             name, _, filtered = key.partition(",")
-            if not filtered or name.endswith("_stderr"):
+            if bool(filtered) != filters or name.endswith("_stderr"):
                 continue
             is_pass = split_pass_at_k(name) is not None
             if not is_pass and name not in _METRICS:
-                self._metrics.add(name)
+                if isinstance(value, int | float):
+                    self._metrics.add(name)
                 continue
-            chance = 0.0 if is_pass else self._chance_of(task, content)
+            chance = 0.0 if is_pass else self._chance_of(task, file.content)
             if chance is None:
                 self._tasks.add(task)
                 continue
-            stderr = metrics.get(f"{name}_stderr,{filtered}")
             yield {
-                "place": f"{path} {task} {key}",
-                "run": run,
-                "benchmark": task,
-                "metric": name if is_pass or filtered == "none" else key,
+                "place": f"{file.path} {task} {key}",
+                "run": file.name,
+                "benchmark": task.replace(_OLD_MMLU, f"{_MMLU}_"),
+                "metric": name if is_pass or filtered in ("", "none") else key,
                 "score": value,
-                "stderr": stderr if isinstance(stderr, int | float) else None,
-                "n_items": None if is_pass else _n_items(task, content, metrics),
+                "stderr": _believed(metrics.get(key.replace(name, f"{name}_stderr", 1))),
+                "n_items": None if is_pass else _n_items(task, file.content, metrics),
                 "chance": chance,
             }
+
+    def mean_of_subjects(self, file: ResultFile) -> Iterator[dict[str, Any]]:
+        """Yield MMLU, which old files have by subject only."""
+        results = file.content["results"]
+        subjects = {k: v for k, v in results.items() if k.startswith(_OLD_MMLU)}
+        if len(subjects) < _SUBJECTS or _MMLU in results:
+            return
+        for metric in ("acc", "acc_norm"):
+            values = [metrics.get(metric) for metrics in subjects.values()]
+            if all(isinstance(value, int | float) for value in values):
+                yield {
+                    "place": f"{file.path} {_OLD_MMLU}* {metric}",
+                    "run": file.name,
+                    "benchmark": _MMLU,
+                    "metric": metric,
+                    "score": sum(values) / len(values),
+                    "stderr": None,
+                    "n_items": None,
+                    "chance": _MMLU_CHANCE,
+                }
 
     def _chance_of(self, task: str, content: dict[str, Any]) -> float | None:
         if task in self._chance:
             return self._chance[task]
+        if task.startswith(_OLD_MMLU):
+            return _MMLU_CHANCE
         config = _entry(content.get("configs"), task)
         choices = config.get("doc_to_choice")
         if isinstance(choices, list) and len(choices) > 1:
@@ -195,6 +301,11 @@ class _Reader:
             )
             notes.append(text)
         return notes
+
+
+def _believed(stderr: Any) -> float | None:
+    """Return a standard error; None for what is no number, and for 0, which no test set gives."""
+    return stderr if isinstance(stderr, int | float) and stderr > 0 else None
 
 
 def _n_items(task: str, content: dict[str, Any], metrics: dict[str, Any]) -> Any:

@@ -250,10 +250,7 @@ class Fit(Forecaster):
         return forecast_budgets(self.bound, self.posterior, given, seed=seed)
 
     def forecast_runs(self, runs: Runs) -> xr.Dataset:
-        """Return the forecast of the scores of given runs, with their own item counts.
-
-        The result is that of :meth:`forecast`, with the measured scores as `observed` (budget).
-        """
+        """Return the forecast of given runs, with their scores as `observed` (budget)."""
         self.warn_if_not_converged()
         table = runs.table
         budgets = Budgets.of_runs(runs, self.model.law.columns)

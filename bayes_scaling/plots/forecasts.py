@@ -224,7 +224,7 @@ def _canvas(n_panels: int, ax: Axes | None) -> tuple[Figure, list[Axes], Axes | 
         return cast(Figure, ax.figure), [ax], None
     if n_panels == 1:
         figure, (main, strip) = plt.subplots(
-            2, figsize=(8.8, 5.6), sharex=True, height_ratios=(3.4, 1)
+            2, figsize=(7.6, 6.6), sharex=True, height_ratios=(3.4, 1)
         )
         return figure, [main], strip
     rows = -(-n_panels // 2)
@@ -323,6 +323,6 @@ def _add_legend(figure: Figure, axes: list[Axes], *, outside: bool) -> None:
     labels = sorted(named, key=lambda label: [label.startswith(s) for s in _LEGEND].index(True))
     handles = [named[label] for label in labels]
     if outside:
-        figure.legend(handles, labels, loc="outside right center")
+        figure.legend(handles, labels, loc="outside lower left", ncols=2)
     else:
         axes[0].legend(handles, labels)

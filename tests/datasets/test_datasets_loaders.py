@@ -16,11 +16,10 @@ from bayes_scaling.datasets import (
     load_dataset,
     load_gadre,
     load_krajewski_csv,
-    load_lm_eval,
     load_olmo_ladder,
     load_parquet,
 )
-from bayes_scaling.errors import RunsError, RunsWarning
+from bayes_scaling.errors import RunsError
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 pytestmark = pytest.mark.filterwarnings("ignore::bayes_scaling.errors.RunsWarning")
@@ -166,166 +165,6 @@ def test_csv_of_the_embedded_figures(tmp_path):
 
 
 # --- lm-evaluation-harness --------------------------------------------------------------------
-
-
-def harness_results(**changes):
-    """Return results as the harness's v0.4 writes them, for a limited run of four tasks."""
-    content = {
-        "results": {
-            "arc_easy": {
-                "alias": "arc_easy",
-                "acc,none": 0.5,
-                "acc_stderr,none": 0.0354,
-                "acc_norm,none": 0.45,
-                "acc_norm_stderr,none": "N/A",
-            },
-            "gsm8k": {
-                "alias": "gsm8k",
-                "exact_match,strict-match": 0.02,
-                "exact_match_stderr,strict-match": 0.004,
-                "exact_match,flexible-extract": 0.03,
-                "exact_match_stderr,flexible-extract": 0.005,
-            },
-            "lambada_openai": {"alias": "lambada_openai", "perplexity,none": 9.5, "acc,none": 0.6},
-            "humaneval": {"alias": "humaneval", "pass@1,create_test": 0.25},
-            "house_task": {"alias": "house_task", "acc,none": 0.4},
-        },
-        "group_subtasks": {"arc_easy": [], "gsm8k": []},
-        "configs": {
-            "arc_easy": {"output_type": "multiple_choice", "doc_to_choice": "{{choices.text}}"},
-            "house_task": {"output_type": "multiple_choice", "doc_to_choice": ["A", "B", "C"]},
-        },
-        "n-samples": {
-            "arc_easy": {"original": 2376, "effective": 200},
-            "gsm8k": {"original": 1319, "effective": 1000},
-            "lambada_openai": {"original": 5153, "effective": 5153},
-            "humaneval": {"original": 164, "effective": 164},
-            "house_task": {"original": 10, "effective": 10},
-        },
-        "config": {"model": "hf", "model_args": "pretrained=/ckpt/small,dtype=float16"},
-        "model_name": "/ckpt/small",
-        "model_name_sanitized": "__ckpt__small",
-    }
-    return {**content, **changes}
-
-
-RUNS_TABLE = pd.DataFrame(
-    {
-        "run": ["small", "large"],
-        "params": ["190M", "1.3B"],
-        "tokens": ["3.8B", "26B"],
-        "mixture": "mine",
-        "loss_c4": [3.6, 2.9],
-    }
-)
-
-
-def test_lm_eval(tmp_path):
-    path = write_json(tmp_path / "results.json", harness_results())
-    runs = load_lm_eval({"small": path}, RUNS_TABLE)
-    table = runs.table.set_index(["benchmark", "metric"])
-    assert len(table) == 7
-    assert table.loc[("arc_easy", "acc"), ["score", "n_items", "chance"]].tolist() == [
-        0.5,
-        200,
-        0.25,
-    ]
-    assert table.loc[("gsm8k", "exact_match,strict-match"), "chance"] == 0
-    assert table.loc[("lambada_openai", "acc"), "score"] == 0.6
-    assert table.loc[("humaneval", "pass@k"), "k"] == 1
-    assert np.isnan(table.loc[("humaneval", "pass@k"), "n_items"])
-    # Three choices are told by the results file itself.
-    assert table.loc[("house_task", "acc"), "chance"] == pytest.approx(1 / 3)
-    assert set(table["params"]) == {1.9e8}
-    assert set(table["loss_c4"]) == {3.6}
-    assert any("perplexity" in note for note in runs.notes)
-
-
-def test_lm_eval_folder_matches_files_to_runs(tmp_path):
-    write_json(tmp_path / "out/__ckpt__small/results_2025-01-01T00-00-00.json", harness_results())
-    other = harness_results(model_name=None, model_name_sanitized=None, config={})
-    write_json(tmp_path / "out/large/results_2025-01-02T00-00-00.json", other)
-    (tmp_path / "out/large/samples_arc_easy.jsonl").write_text("not read")
-    write_csv(tmp_path / "runs.csv", RUNS_TABLE)
-    runs = load_lm_eval(tmp_path / "out", tmp_path / "runs.csv")
-    assert sorted(runs.table["run"].unique()) == ["large", "small"]
-    assert len(runs) == 14
-
-
-def test_lm_eval_unknown_chance_is_left_out_aloud(tmp_path):
-    results = {"mystery": {"alias": "mystery", "acc,none": 0.4}, "sciq": {"acc,none": 0.9}}
-    path = write_json(tmp_path / "r.json", harness_results(results=results))
-    with pytest.warns(RunsWarning, match="left out tasks of unknown chance level: mystery"):
-        runs = load_lm_eval({"small": path}, RUNS_TABLE)
-    assert runs.benchmarks == ("sciq",)
-    assert any("mystery" in note for note in runs.notes)
-    assert len(load_lm_eval({"small": path}, RUNS_TABLE, chance={"mystery": 0.2})) == 2
-
-
-def test_lm_eval_group_counts_its_tasks(tmp_path):
-    results = {"mmlu": {"acc,none": 0.3, "acc_stderr,none": 0.0265}}
-    content = harness_results(
-        results=results,
-        group_subtasks={"mmlu": ["mmlu_law", "mmlu_virology"]},
-        **{"n-samples": {"mmlu_law": {"effective": 180}, "mmlu_virology": {"effective": 120}}},
-    )
-    runs = load_lm_eval({"small": write_json(tmp_path / "r.json", content)}, RUNS_TABLE)
-    assert runs.table["n_items"].tolist() == [300]
-
-
-def test_lm_eval_stderr_against_the_counts(tmp_path):
-    results = {"sciq": {"acc,none": 0.5, "acc_stderr,none": 0.1}}
-    content = harness_results(results=results, **{"n-samples": {"sciq": {"effective": 1000}}})
-    path = write_json(tmp_path / "r.json", content)
-    with pytest.warns(RunsWarning, match="0.1 is the error of about 26 items"):
-        load_lm_eval({"small": path}, RUNS_TABLE)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([], "has no 'results'"),
-        ({}, "has no 'results'"),
-        ({"results": {"a": 1}}, "'results' of 'a' is not an object"),
-        ({"results": {}}, "holds no accuracy"),
-        ({"results": {"sciq": {"acc,none": "high"}}}, "column 'score': 'high' is not a number"),
-        ({"results": {"sciq": {"acc,none": 53.0}}}, "looks like percent"),
-        ({"results": {"sciq": {"acc,none": [1]}}}, "is not a number"),
-        (
-            {"results": {"sciq": {"acc,none": 0.5}}, "n-samples": {"sciq": {"effective": "all"}}},
-            "'all' is not",
-        ),
-    ],
-)
-def test_lm_eval_broken_files(content, message, tmp_path):
-    path = write_json(tmp_path / "r.json", content)
-    with pytest.raises(RunsError, match=message):
-        load_lm_eval({"small": path}, RUNS_TABLE)
-
-
-def test_lm_eval_wrong_runs(tmp_path):
-    path = write_json(tmp_path / "r.json", harness_results())
-    with pytest.raises(RunsError, match="lacks medium"):
-        load_lm_eval({"medium": path}, RUNS_TABLE)
-    with pytest.raises(RunsError, match=r"none of its names .*small.* is a run"):
-        load_lm_eval(path, RUNS_TABLE[1:])
-    with pytest.raises(RunsError, match="column 'run': is missing"):
-        load_lm_eval({"small": path}, RUNS_TABLE.drop(columns="run"))
-    with pytest.raises(RunsError, match="small twice"):
-        load_lm_eval({"small": path}, pd.concat([RUNS_TABLE, RUNS_TABLE[:1]]))
-    with pytest.raises(RunsError, match="cannot be read"):
-        load_lm_eval(tmp_path / "nowhere", RUNS_TABLE)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(RunsError, match="holds no JSON file"):
-        load_lm_eval(tmp_path / "empty", RUNS_TABLE)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"results": 1e999}', "\x00"])
-def test_broken_json(text, tmp_path):
-    path = tmp_path / "r.json"
-    path.write_text(text)
-    with pytest.raises(RunsError):
-        load_lm_eval({"small": path}, RUNS_TABLE)
 
 
 # --- Gadre et al. -----------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""One page that people hand round: forecasts, what they rest on, and how far to trust them."""

@@ -1,0 +1,327 @@
+"""A report of fits: one HTML file that can be sent, read on a phone, and printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from bayes_scaling._io.atomic import write_text
+from bayes_scaling.errors import BayesScalingError
+from bayes_scaling.evaluation.behaviours import BEHAVIOURS
+from bayes_scaling.evaluation.classification import Classification
+from bayes_scaling.evaluation.results import Backtest
+from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.plots import plot_behaviours, plot_calibration, plot_crps_by_distance
+from bayes_scaling.reporting import words
+from bayes_scaling.reporting.page import PageTable, render
+from bayes_scaling.reporting.parts import Part
+from bayes_scaling.reporting.pictures import (
+    error_budget_picture,
+    forecast_picture,
+    picture,
+    priors_picture,
+)
+from bayes_scaling.runs import Runs
+from bayes_scaling.study.study import Study
+
+_LIBRARIES = ("bayes-scaling", "pymc", "nutpie", "arviz", "pytensor", "numpy")
+_SERIES = ["benchmark", "metric", "mixture"]
+
+
+def report(
+    fits: Study | Fit | Iterable[Fit],
+    out: str | Path = "report.html",
+    *,
+    held_out: Runs | None = None,
+    flops: Sequence[float] = (),
+    targets: Sequence[float] = (),
+    past: Backtest | None = None,
+    behaviours: Classification | None = None,
+    title: str = "What larger runs will score",
+    notes: Sequence[str] = (),
+    command: str = "",
+) -> Path:
+    """Write a report of fits as one HTML file, which asks nothing of any network.
+
+    Parameters
+    ----------
+    fits : Study, Fit or iterable of Fit
+        What to report; of a study, all finished fits.
+    out : path
+        The file.
+    held_out : Runs, optional
+        Larger runs that were not fitted; each fit is shown those of its series.
+    flops : sequence of float
+        Budgets to forecast, in FLOPs; by default ten times the largest fitted one. Whatever else
+        a law reads is held at the usual values of the fitted runs.
+    targets : sequence of float
+        Accuracies to be reached; by default each series has one of its own, half the error of its
+        best fitted run.
+    past : Backtest, optional
+        Forecasts of larger runs among the fitted ones, from :func:`bayes_scaling.backtest`.
+        The sentence on coverage is of its first model.
+    behaviours : Classification, optional
+        From :func:`bayes_scaling.classify`.
+    title : str
+        Title of the page.
+    notes : sequence of str
+        What was left out or chosen before the fits.
+    command : str
+        How to make the page again.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    BayesScalingError
+        If there is no fit.
+
+    Examples
+    --------
+    >>> from bayes_scaling import fit_runs, load_dataset
+    >>> runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+    >>> fit = fit_runs(runs.below(6e21), "power_law")
+    >>> report(fit, "report.html", held_out=runs.above(6e21), targets=[0.85]).name
+    'report.html'
+    """
+    parts = _parts(fits, held_out, tuple(flops), tuple(targets))
+    plt.switch_backend("agg")
+    alerts = list(words.alert_sentences(parts))
+    text = render(
+        title=title,
+        headline=words.headline(parts),
+        date=date.today().isoformat(),
+        version=version("bayes-scaling"),
+        alerts=alerts,
+        any_bad=any(part.problems for part in parts),
+        forecasts=_forecasts(parts),
+        held_out_sentence=words.held_out_sentence(parts),
+        budgets=_budgets(parts),
+        target_note=""
+        if targets
+        else "The target of each series is half the error of its best "
+        "fitted run, because none was asked for.",
+        parts=[_part(part) for part in parts],
+        data=_data(parts),
+        notes=[*dict.fromkeys([*notes, *(note for part in parts for note in part.fit.runs.notes)])],
+        past=None if past is None else _past(past),
+        behaviours=None if behaviours is None else _behaviours(behaviours),
+        models=_models(parts),
+        command=command,
+        versions=[(name, version(name)) for name in _LIBRARIES],
+        sampling=_sampling(parts),
+    )
+    write_text(Path(out), text)
+    return Path(out)
+
+
+def _parts(
+    fits: Study | Fit | Iterable[Fit],
+    held_out: Runs | None,
+    flops: tuple[float, ...],
+    targets: tuple[float, ...],
+) -> list[Part]:
+    if isinstance(fits, Study):
+        given = [fit for _, fit in fits.fits()]
+    else:
+        given = [fits] if isinstance(fits, Fit) else list(fits)
+    if not given:
+        raise BayesScalingError("a report needs at least one fit; a study may not have run yet")
+    return [
+        Part(label, fit, _of_series(fit, held_out), flops, targets)
+        for label, fit in zip(_labels(given), given, strict=True)
+    ]
+
+
+def _labels(fits: Sequence[Fit]) -> list[str]:
+    """Return names that tell fits apart: benchmark and metric, and mixture, law or cut-off."""
+    candidates = [
+        lambda a, fit: f"{a['benchmark']} {a['metric']}",
+        lambda a, fit: f"{a['benchmark']} {a['metric']}, {a['mixture']}",
+        lambda a, fit: f"{a['benchmark']} {a['metric']}, {a['mixture']}, {fit.model.law_name}",
+        lambda a, fit: (
+            f"{a['benchmark']} {a['metric']}, {a['mixture']}, {fit.model.law_name}, up to "
+            f"{fit.runs.table['flops'].max():.3g} FLOPs"
+        ),
+    ]
+    for name in candidates:
+        labels = [name(fit.observations.attrs, fit) for fit in fits]
+        if len(set(labels)) == len(labels):
+            return labels
+    counts: Counter[str] = Counter()
+    numbered = []
+    for label in labels:
+        counts[label] += 1
+        numbered.append(f"{label} ({counts[label]})")
+    return numbered
+
+
+def _of_series(fit: Fit, held_out: Runs | None) -> Runs | None:
+    """Return the held-out runs of a fit's series; None if there are none."""
+    seen, fitted = fit.observations.attrs, fit.runs.table
+    for key, rows in () if held_out is None else held_out.series():
+        if [key.benchmark, key.metric, key.mixture] == [seen[name] for name in _SERIES]:
+            samples = fitted["k"].dropna().unique()
+            chosen = rows.select(k=int(samples[0])) if len(samples) == 1 else rows
+            larger = chosen.above(float(fitted["flops"].max()))
+            return larger if len(larger) else None
+    return None
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def _forecasts(parts: Sequence[Part]) -> PageTable:
+    frames = []
+    for part in parts:
+        table = part.forecast_table()
+        shown = pd.DataFrame(
+            {
+                "series": part.label,
+                "flops": table["flops"],
+                "median": table["median"],
+                "50% of the score": _between(table, "q25", "q75"),
+                "90% of the score": _between(table, "q05", "q95"),
+                "90% of the curve": _between(table, "curve_q05", "curve_q95"),
+            }
+        )
+        frames.append(shown.join(table[part.chances].map(words.percent)))
+    whole = pd.concat(frames, ignore_index=True)
+    return PageTable.of(whole)
+
+
+def _between(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    return [f"{a:.3f} to {b:.3f}" for a, b in zip(table[low], table[high], strict=True)]
+
+
+def _budgets(parts: Sequence[Part]) -> PageTable:
+    rows = [
+        {
+            "series": part.label,
+            "target": answer.target,
+            "of": "one score" if answer.of == "score" else "the curve",
+            "budget": answer.flops,
+            "earliest": answer.q05,
+            "latest": answer.q95,
+            "largest fitted": f"{part.largest:.2g}",
+        }
+        for part in parts
+        for answer in part.answers
+    ]
+    return PageTable.of(pd.DataFrame(rows))
+
+
+def _data(parts: Sequence[Part]) -> PageTable:
+    rows = []
+    for part in parts:
+        seen, table = part.fit.observations, part.fit.runs.table
+        rows.append(
+            {
+                "series": part.label,
+                "mixture": seen.attrs["mixture"],
+                "runs": len(set(seen["run"].to_numpy())),
+                "scores": seen.sizes["row"],
+                "left out": len(table) - seen.sizes["row"],
+                "held out": 0 if part.held_out is None else len(part.held_out),
+                "smallest": f"{table['flops'].min():.2g} FLOPs",
+                "largest": f"{part.largest:.2g} FLOPs",
+                "items": float(seen["n_items"].median()) or None,
+                "chance": float(seen["chance"]),
+                "best score": float(seen["score"].max()),
+            }
+        )
+    return PageTable.of(pd.DataFrame(rows))
+
+
+# ---- sections ------------------------------------------------------------------------------------
+
+
+def _part(part: Part) -> dict[str, Any]:
+    checks = part.checks
+    told = checks.dropna(subset="passed")
+    result = ["passed" if ok else "FAILED" for ok in told["passed"]]
+    parameters = part.parameters.reset_index(names="parameter")
+    held_out = part.held_out_table
+    first = part.forecast_table().iloc[0]
+    columns = ["run", "flops", "k", "observed", "median", "q05", "q25", "q75", "q95"]
+    return {
+        "label": part.label,
+        "anchor": part.anchor,
+        "short": f"{first['q05']:.3f} to {first['q95']:.3f} at {first['flops']:.2g} FLOPs"
+        + (" (NOT CONVERGED)" if part.problems else ""),
+        "sentences": list(words.forecast_sentences(part)),
+        "answers": [answer.sentence for answer in part.answers],
+        "forecast": forecast_picture(part),
+        "priors": priors_picture(part),
+        "error_budget": error_budget_picture(part),
+        "held_out": None if held_out is None else PageTable.of(held_out, columns),
+        "passed": f"{result.count('passed')} of {len(result)} passed",
+        "checks": PageTable.of(told.assign(result=result), ["check", "result", "sentence"]),
+        "parameters": PageTable.of(parameters),
+    }
+
+
+def _past(past: Backtest) -> dict[str, Any]:
+    models = ["model", "crps", "crps_low", "crps_high", "mae", "cover50", "cover90", "width90"]
+    table = past.by_model()
+    routes = past.routes() if past.pairs else None
+    figures = {
+        "Calibration of past forecasts": plot_calibration,
+        "Error of past forecasts by distance": plot_crps_by_distance,
+    }
+    return {
+        "sentence": words.coverage_sentence(past),
+        "models": PageTable.of(table, [*models, "weight", "n"]),
+        "routes": None if routes is None or routes.empty else PageTable.of(routes),
+        "verdicts": past.verdicts(),
+        "pictures": [picture(plot(past.scores), text) for text, plot in figures.items()],
+    }
+
+
+def _behaviours(found: Classification) -> dict[str, Any]:
+    names = ["task", "behaviour", *(f"p_{name}" for name in BEHAVIOURS), "explained", "reason"]
+    figure = plot_behaviours(found)
+    return {
+        "sentence": words.behaviour_sentence(found),
+        "table": PageTable.of(found.table().round(2), names),
+        "picture": picture(figure, f"Accuracy of each task against {found.loss}"),
+    }
+
+
+def _models(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """Return each model once, with the reasons of its priors."""
+    shown: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        model = part.fit.model
+        name = (
+            f"{model.law_name}, {model.likelihood_name} likelihood, {model.floor} floor"
+            + f", through {model.loss}" * model.two_stage
+        )
+        shown.setdefault(
+            name,
+            {
+                "name": name,
+                "equation": model.law.equation,
+                "priors": PageTable.of(part.reasons),
+            },
+        )
+    return list(shown.values())
+
+
+def _sampling(parts: Sequence[Part]) -> str:
+    sizes: Mapping[Any, int] = parts[0].fit.posterior.sizes
+    seeds = sorted({part.fit.seed for part in parts})
+    return (
+        f"{sizes['chain']} chains of {sizes['draw']} draws by {parts[0].fit.sampler}, seed "
+        f"{', '.join(map(str, seeds))}."
+    )

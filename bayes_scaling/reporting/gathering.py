@@ -1,0 +1,194 @@
+"""What a report of a whole table needs: fits, past forecasts and behaviours, kept in a folder."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
+from bayes_scaling.evaluation.backtesting import backtest
+from bayes_scaling.evaluation.classification import Classification
+from bayes_scaling.evaluation.results import Backtest
+from bayes_scaling.evaluation.splits import default_cutoff, with_one_k
+from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.fitting.shares import fit_ahead
+from bayes_scaling.fitting.store import FitStore
+from bayes_scaling.fitting.workers import cores_of, executor_of
+from bayes_scaling.modelling.default_law import choose_default
+from bayes_scaling.modelling.model import ScalingModel, load_model
+from bayes_scaling.modelling.observations import choose_loss
+from bayes_scaling.runs import Runs
+from bayes_scaling.study.classifying import classify
+
+# A pair of laws that differ in nothing but the route, and take a second each.
+_ROUTES = ("power_law_ceiling", "loss_power_law_ceiling")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What :func:`bayes_scaling.report` shows of a table of runs.
+
+    Attributes
+    ----------
+    fits : tuple of Fit
+        A fit of each series that could be fitted.
+    held_out : Runs
+        The runs above the cut-off.
+    past : Backtest or None
+        Forecasts of the larger fitted runs from the smaller ones; None where no run is larger.
+    behaviours : Classification or None
+        How each task depends on the loss; None where there is no loss.
+    notes : tuple of str
+        What was chosen, and what could not be fitted.
+    """
+
+    fits: tuple[Fit, ...]
+    held_out: Runs
+    past: Backtest | None
+    behaviours: Classification | None
+    notes: tuple[str, ...]
+
+
+def gather_report(
+    runs: Runs,
+    folder: Path,
+    *,
+    law: str | Path | None = None,
+    loss: str | None = None,
+    cutoff: float = inf,
+    workers: int = 1,
+    tell: Callable[[str], None] = lambda _: None,
+    seed: int = 0,
+    **settings: Any,
+) -> Gathered:
+    """Fit each series, forecast the larger fitted runs from the smaller ones, and classify tasks.
+
+    Parameters
+    ----------
+    runs : Runs
+        One or more series of one mixture; of pass@k the smallest k is taken.
+    folder : path
+        Where finished fits are kept, so that an interrupted call goes on where it stopped.
+    law : str or path, optional
+        A ready model or a TOML file; by default the one that was found best calibrated.
+    loss : str, optional
+        Loss that laws through a loss read, and of the behaviours.
+    cutoff : float
+        Largest budget to fit, in FLOPs. Larger runs are seen by nothing but the forecasts.
+    workers : int
+        Fits that run at one time.
+    tell : callable
+        Called with what is being done.
+    seed : int
+        Seed of the draws.
+    **settings
+        For :func:`bayes_scaling.fitting.fit.fit_runs`.
+
+    Raises
+    ------
+    ModelError
+        If there are several mixtures.
+    BayesScalingError
+        If no series can be fitted.
+    """
+    if len(runs.mixtures) > 1:
+        raise ModelError(f"a report is of one mixture; choose one: {', '.join(runs.mixtures)}")
+    chosen = with_one_k(runs)
+    fitted = chosen.below(cutoff)
+    series = [rows for _, rows in fitted.series()]
+    if not series:
+        raise BayesScalingError(f"no run has at most {cutoff:.3g} FLOPs")
+    models, reasons = zip(*(_model(rows, law, loss) for rows in series), strict=True)
+    work = _Work(folder, workers, tell, {"seed": seed, **settings})
+    column = _loss_of(fitted, loss)
+    compared = {model.law_name: model for model in models}
+    if column is not None:
+        compared |= {n: _through(load_model(n), column) for n in _ROUTES}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the page says it
+        fits, failed = work.fit_all(list(zip(series, models, strict=True)))
+        past, no_past = work.forecast_past(fitted, compared)
+        behaviours, unknown = work.classify_tasks(fitted, column)
+    notes = [*dict.fromkeys([*filter(None, reasons), *failed, *no_past, *unknown])]
+    return Gathered(tuple(fits), chosen.above(cutoff), past, behaviours, tuple(notes))
+
+
+def _model(rows: Runs, law: str | Path | None, loss: str | None) -> tuple[ScalingModel, str]:
+    """Return the model of a series, and for the default one why."""
+    name, reason = (law, "") if law else choose_default(rows)
+    return _through(load_model(name), loss), reason
+
+
+def _through(model: ScalingModel, loss: str | None) -> ScalingModel:
+    return model.with_options(loss=loss) if model.two_stage and loss else model
+
+
+def _loss_of(runs: Runs, loss: str | None) -> str | None:
+    """Return the loss that is named or obvious; None if there is none."""
+    try:
+        return choose_loss(runs, loss or "auto")
+    except ModelError:
+        if loss is not None:
+            raise
+        return None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Where fits are kept, who makes them, and how; each step returns notes on what is missing."""
+
+    folder: Path
+    workers: int
+    tell: Callable[[str], None]
+    settings: Mapping[str, Any]
+
+    @property
+    def store(self) -> FitStore:
+        return FitStore(self.folder / "fits")
+
+    def fit_all(self, tasks: Sequence[tuple[Runs, ScalingModel]]) -> tuple[list[Fit], list[str]]:
+        """Return a fit of each series that can be fitted."""
+        asked, fits, failed = dict(self.settings), [], []
+        with executor_of(self.workers, None) as helpers:
+            if helpers is not None:
+                asked = {"cores": cores_of(self.workers, None)} | asked
+                for done, whole in fit_ahead(self.store, tasks, asked, helpers, self.workers):
+                    self.tell(f"{done} of {whole} series")
+        for rows, model in tasks:
+            try:
+                fits.append(self.store.fit(rows, model, **asked))
+            except (BayesScalingError, RuntimeError) as error:  # RuntimeError: the sampler's
+                name = f"{rows.benchmarks[0]} {rows.metrics[0]}"
+                failed.append(f"{name} could not be fitted: {str(error).splitlines()[0]}")
+        if not fits:
+            raise BayesScalingError(f"no series could be fitted: {'; '.join(failed)}")
+        return fits, failed
+
+    def forecast_past(
+        self, fitted: Runs, models: Mapping[str, ScalingModel]
+    ) -> tuple[Backtest | None, list[str]]:
+        """Return forecasts of the larger fitted runs from those up to a sixth of the largest."""
+        cutoff = default_cutoff(fitted)
+        options: dict[str, Any] = {"store": self.store, "workers": self.workers, **self.settings}
+        try:
+            return backtest(models, fitted, [cutoff], stack=False, on_fit=self.tell, **options), []
+        except BayesScalingError as error:
+            return None, [f"there are no past forecasts below {cutoff:.2g} FLOPs: {error}"]
+
+    def classify_tasks(
+        self, fitted: Runs, column: str | None
+    ) -> tuple[Classification | None, list[str]]:
+        """Return how each task depends on the loss."""
+        if column is None:
+            return None, ["how tasks depend on a validation loss is not told: there is none, or "
+                          "--loss has to name it"]  # fmt: skip
+        found = classify(
+            fitted, column, losses=[], workers=self.workers, folder=self.folder / "trends",
+            on_task=lambda done, whole, name: self.tell(f"trend {done} of {whole}: {name}"),
+            seed=self.settings["seed"],
+        )  # fmt: skip
+        return found, []
