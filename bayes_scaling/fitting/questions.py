@@ -71,8 +71,8 @@ class RequiredBudget:
         if not isinf(self.flops):
             return (
                 f"{what} reaches {self.target:g} with a probability of {self.probability:.0%} at "
-                f"{self.flops:.2g} FLOPs; it is reached with 5% at {_flops(self.q05)} and with 95% "
-                f"at {_flops(self.q95)}."
+                f"{self.flops:.2g} FLOPs (with 5% at {_flops(self.q05)}, with 95% at "
+                f"{_flops(self.q95)})."
             )
         why = (
             "More compute hardly raises it: the ceiling is probably below the target in the rest "
