@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +27,7 @@ from bayes_scaling.fitting.densities import predictive_density
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.shares import fit_ahead, submit
 from bayes_scaling.fitting.store import FitStore
-from bayes_scaling.fitting.workers import cores_of, executor_of
+from bayes_scaling.fitting.workers import cores_of, executor_of, folder_of
 from bayes_scaling.modelling.model import ModelLike, ScalingModel, as_model
 from bayes_scaling.runs import Runs
 
@@ -119,7 +116,13 @@ def backtest(
     given = {name: as_model(model) for name, model in models.items()}
     stack = stack and len(given) > 1
     tell = on_fit or (lambda _: None)
-    with executor_of(workers, executor) as helpers, _shared(store, alone=helpers is None) as kept:
+    given_folder = None if store is None else store.folder
+    with (
+        executor_of(workers, executor) as helpers,
+        folder_of(given_folder, alone=helpers is None) as folder,
+    ):
+        # A store in memory serves this process alone.
+        kept = store if store is not None and folder == store.folder else FitStore(folder)
         if helpers is not None:
             settings = {"cores": cores_of(workers, executor)} | settings
         job = _Job(given, kept, settings, loo=loo, loss=loss if baselines else None)
@@ -128,16 +131,6 @@ def backtest(
             for done, whole in fit_ahead(kept, tasks, settings, helpers, workers):
                 tell(f"{done} of {whole} fits")
         return _run(job, runs, cutoffs, helpers, tell, stack=stack)
-
-
-@contextmanager
-def _shared(store: FitStore | None, *, alone: bool) -> Iterator[FitStore]:
-    """Yield the store, or one in a temporary folder where workers need one."""
-    if alone or (store is not None and store.folder is not None):
-        yield store or FitStore(None)
-    else:
-        with TemporaryDirectory() as folder:
-            yield FitStore(Path(folder))
 
 
 def _all_tasks(

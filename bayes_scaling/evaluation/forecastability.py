@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.results import Backtest
+from bayes_scaling.evaluation.scoring import with_errors
+from bayes_scaling.fitting.task_trends import task_names
 from bayes_scaling.runs import Runs
 
 _KEY = ["benchmark", "metric", "mixture", "cutoff"]
@@ -61,13 +62,9 @@ def forecastable(
     for cutoff in sorted(set(scores["cutoff"])):
         fitted = runs.below(cutoff).table.groupby(_KEY[:3])["score"].mean()
         means.append(fitted.rename("usual").reset_index().assign(cutoff=cutoff))
-    joined = scores.merge(pd.concat(means), on=_KEY)
+    joined = with_errors(scores).merge(pd.concat(means), on=_KEY)
     joined["mean_error"] = (joined["observed"] - joined["usual"]).abs()
-    joined["cover90"] = (joined["pit"] - 0.5).abs() <= 0.45
-    several = joined.groupby("benchmark")["metric"].transform("nunique") > 1
-    joined["task"] = np.where(
-        several, joined["benchmark"] + " " + joined["metric"], joined["benchmark"]
-    )
+    joined["task"] = task_names(joined)
     groups = joined.groupby("task", sort=False)
     table = groups[["crps", "mean_error", "cover90"]].mean()
     table.insert(0, "n", groups.size())

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from bayes_scaling._io.netcdf import read_tree, write_tree
@@ -106,3 +107,9 @@ def _read(name: str, path: Path) -> TaskTrends:
 
 def _packed(reasons: Mapping[Place, str]) -> str:
     return json.dumps([[*place, why] for place, why in reasons.items()])
+
+
+def task_names(table: pd.DataFrame) -> pd.Series[str]:
+    """Return the task of each row: its benchmark, and the metric where a benchmark has several."""
+    several = table.groupby("benchmark")["metric"].transform("nunique") > 1
+    return table["benchmark"].where(~several, table["benchmark"] + " " + table["metric"])

@@ -11,6 +11,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bayes_scaling.errors import ConvergenceWarning
 
@@ -64,6 +66,16 @@ def executor_of(workers: int, executor: Executor | None = None) -> Iterator[Exec
     else:
         with process_pool(workers) as pool:
             yield pool
+
+
+@contextmanager
+def folder_of(folder: Path | None, *, alone: bool) -> Iterator[Path | None]:
+    """Yield where work is kept: the given folder, or a temporary one where workers have none."""
+    if folder is not None or alone:
+        yield folder
+    else:
+        with TemporaryDirectory() as temporary:
+            yield Path(temporary)
 
 
 def cores_of(workers: int, executor: Executor | None) -> int:

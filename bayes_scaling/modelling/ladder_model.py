@@ -14,7 +14,7 @@ from bayes_scaling.laws._reverting import DECADE, KNOT
 from bayes_scaling.modelling.bound_ladder import BoundLadder
 from bayes_scaling.modelling.defaults import ladder_defaults
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, observe_ladder
-from bayes_scaling.modelling.priors import check_prior
+from bayes_scaling.modelling.priors import check_names, check_prior
 from bayes_scaling.runs import Runs
 
 _EACH = {"benchmark": 1}
@@ -89,11 +89,7 @@ class LadderModel:
         if not self.length > 0:
             raise ModelError(f"length must be positive, got {self.length}")
         known = {p.name: p for p in PARAMETERS}
-        unknown = sorted(set(self.priors) - set(known))
-        if unknown:
-            raise ModelError(
-                f"the ladder model has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
-            )
+        check_names(self.priors, known, "the ladder model")
         object.__setattr__(self, "priors", ladder_defaults()[0] | dict(self.priors))
         for name, parameter in known.items():
             check_prior(parameter, self.priors[name], bounded=name in _CUT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,14 @@ _CENTRED = ("Normal", "StudentT", "Logistic", "TruncatedNormal")
 _sound: set[Any] = set()
 
 # ---- checks ------------------------------------------------------------------------------------
+
+
+def check_names(priors: Iterable[str], known: Iterable[str], model: str) -> None:
+    """Raise a ModelError if a model, which is named, lacks the parameter of a prior."""
+    if unknown := sorted(set(priors) - set(known)):
+        raise ModelError(
+            f"{model} has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
+        )
 
 
 def check_prior(parameter: Parameter, prior: Any, *, bounded: bool) -> None:

@@ -20,8 +20,9 @@ from bayes_scaling.laws._reverting import BENDS, KNOT
 from bayes_scaling.laws._trend import LossScale, bend_basis, straight
 from bayes_scaling.modelling.defaults import trend_defaults
 from bayes_scaling.modelling.likelihoods import BINOMIAL_SHARE, SCATTER, spread
-from bayes_scaling.modelling.observations import check_loss
+from bayes_scaling.modelling.observations import check_loss, choose_loss
 from bayes_scaling.modelling.priors import (
+    check_names,
     check_prior,
     create_variable,
     hyperparameters,
@@ -79,11 +80,7 @@ class TrendModel:
 
     def __post_init__(self) -> None:
         known = {p.name: p for p in TREND_PARAMETERS}
-        unknown = sorted(set(self.priors) - set(known))
-        if unknown:
-            raise ModelError(
-                f"a trend has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
-            )
+        check_names(self.priors, known, "a trend")
         object.__setattr__(self, "priors", trend_defaults()[0] | dict(self.priors))
         for name, parameter in known.items():
             check_prior(parameter, self.priors[name], bounded=False)
@@ -140,9 +137,7 @@ def observe_trend(runs: Runs, loss: str) -> xr.Dataset:
     """
     table = runs.table
     where = f"{table['benchmark'].iloc[0]} ({table['metric'].iloc[0]})"
-    if loss not in table:
-        there = ", ".join([*runs.losses, "task_loss"])
-        raise ModelError(f"{where}: no loss column {loss!r}; there are {there}")
+    loss = choose_loss(runs, loss)
     check_loss(runs, "a trend", loss)
     n = table["run"].nunique()
     if n < FEWEST_RUNS:

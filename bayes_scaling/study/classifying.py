@@ -5,18 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.evaluation.behaviours import BehaviourRules
 from bayes_scaling.evaluation.classification import Classification
 from bayes_scaling.fitting.shares import submit
-from bayes_scaling.fitting.task_trends import TaskTrends, fit_task_trends
-from bayes_scaling.fitting.workers import cores_of, executor_of
+from bayes_scaling.fitting.task_trends import TaskTrends, fit_task_trends, task_names
+from bayes_scaling.fitting.workers import cores_of, executor_of, folder_of
 from bayes_scaling.runs import Runs
 
 
@@ -91,7 +89,11 @@ def classify(
     tell = on_task or (lambda *_: None)
     cores = {} if executor is None and workers == 1 else {"cores": cores_of(workers, executor)}
     found: dict[str, TaskTrends] = {}
-    with executor_of(workers, executor) as helpers, _kept(folder, alone=helpers is None) as place:
+    kept = None if folder is None else Path(folder)
+    with (
+        executor_of(workers, executor) as helpers,
+        folder_of(kept, alone=helpers is None) as place,
+    ):
         work = partial(
             fit_task_trends,
             loss=chosen,
@@ -112,16 +114,6 @@ def classify(
     return Classification(tuple(found[name] for name in tasks), chosen, rules or BehaviourRules())
 
 
-@contextmanager
-def _kept(folder: str | Path | None, *, alone: bool) -> Iterator[Path | None]:
-    """Yield the folder, or a temporary one where workers need one."""
-    if folder is not None or alone:
-        yield None if folder is None else Path(folder)
-    else:
-        with TemporaryDirectory() as temporary:
-            yield Path(temporary)
-
-
 def _fit_ahead(work: Callable[..., TaskTrends], name: str, runs: Runs) -> None:
     work(name, runs)
 
@@ -140,11 +132,9 @@ def _choose(runs: Runs, loss: str | None) -> str:
 def _tasks(runs: Runs) -> Iterator[tuple[str, Runs]]:
     """Yield each task with the runs of all mixtures."""
     table = runs.table
-    metrics = table.groupby("benchmark")["metric"].nunique().to_dict()
-    for (benchmark, metric), rows in table.groupby(["benchmark", "metric"], sort=False):
-        name = str(benchmark) if metrics[benchmark] == 1 else f"{benchmark} {metric}"
-        if metric == "pass@k":
+    for name, rows in table.groupby(task_names(table), sort=False):
+        if rows["metric"].iloc[0] == "pass@k":
             rows = rows[rows["k"] == rows["k"].min()]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the whole table has given them
-            yield name, Runs.from_frame(rows)
+            yield str(name), Runs.from_frame(rows)

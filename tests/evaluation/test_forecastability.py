@@ -27,7 +27,9 @@ def scores(runs, crps, pit):
     """Return the scores of a model whose forecasts have one CRPS and one PIT."""
     ahead = runs.above(CUTOFF).table
     columns = ["benchmark", "metric", "mixture", "run", "flops"]
-    table = ahead[columns].assign(observed=ahead["score"], crps=crps, pit=pit)
+    table = ahead[columns].assign(
+        observed=ahead["score"], median=ahead["score"], crps=crps, pit=pit
+    )
     table = table.assign(model="ours", cutoff=CUTOFF)
     return Backtest(table, NOTHING, NOTHING, NOTHING)
 
