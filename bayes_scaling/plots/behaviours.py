@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -134,13 +134,15 @@ def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> A
     return ax
 
 
-def plot_flips(found: Classification) -> Figure:
+def plot_flips(found: Classification, *, ax: Axes | None = None) -> Figure:
     """Plot the most probable behaviour of each task for each mixture and validation loss.
 
     Parameters
     ----------
     found : Classification
         From :func:`bayes_scaling.classify`, with a context.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -165,8 +167,10 @@ def plot_flips(found: Classification) -> Figure:
     kinds = list(COLOURS)
     codes = wide.map(lambda name: kinds.index(name) if isinstance(name, str) else len(kinds) - 1)
     with _style.style():
-        size = (0.32 * len(order) + 3.6, 0.2 * len(wide) + 2.6)
-        figure, ax = plt.subplots(figsize=size)
+        if ax is None:
+            size = (0.32 * len(order) + 3.6, 0.2 * len(wide) + 2.6)
+            _, ax = plt.subplots(figsize=size)
+        figure = cast(Figure, ax.figure)
         strength = certain[list(order)].fillna(1.0).to_numpy()
         ax.imshow(
             codes.to_numpy(),

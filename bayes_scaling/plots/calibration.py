@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,13 +32,15 @@ _APART = 0.13
 _COVERAGE = {0.5: "cover50", 0.9: "cover90"}
 
 
-def plot_crps_by_distance(scores: pd.DataFrame) -> Figure:
+def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
     """Plot the error of forecasts against how far they extrapolate.
 
     Parameters
     ----------
     scores : pandas.DataFrame
         One row per model × held-out score, as :attr:`Backtest.scores`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure, with the legend beside it.
 
     Returns
     -------
@@ -64,7 +66,10 @@ def plot_crps_by_distance(scores: pd.DataFrame) -> Figure:
     shared, note = _shared(scores)
     edges = _edges(shared["distance"].to_numpy(float))
     with _style.style():
-        figure, ax = plt.subplots(figsize=(8.8, 4.6))
+        beside = ax is None
+        if ax is None:
+            _, ax = plt.subplots(figsize=(8.8, 4.6))
+        figure = cast(Figure, ax.figure)
         for model, look in looks.items():
             x, y = _binned(shared[shared["model"] == model], edges)
             ax.plot(x, 100 * y, label=_style.literal(model), ms=5.5, mec="white", **look)
@@ -75,7 +80,7 @@ def plot_crps_by_distance(scores: pd.DataFrame) -> Figure:
         ax.set_ylabel("Mean CRPS (points of accuracy)")
         ax.set_title(f"Error of forecasts by distance, {note}")
         _plain_ticks(ax)
-        _add_legend(figure, ax, looks, scores)
+        _add_legend(figure if beside else ax, ax, looks, scores)
     return figure
 
 
@@ -217,7 +222,7 @@ def _plain_ticks(ax: Axes) -> None:
 
 
 def _add_legend(
-    figure: Figure, ax: Axes, looks: dict[str, dict[str, Any]], scores: pd.DataFrame
+    owner: Figure | Axes, ax: Axes, looks: dict[str, dict[str, Any]], scores: pd.DataFrame
 ) -> None:
     """Name the models under their families, in the order of the palette."""
     family = scores.drop_duplicates("model").set_index("model")["family"]
@@ -228,7 +233,9 @@ def _add_legend(
         if heading not in [text for _, text in grouped]:
             grouped.append((Line2D([], [], ls="none"), heading))
         grouped.append((handle, label))
-    legend = figure.legend(*zip(*grouped, strict=True), loc="outside right center")
+    place: Any = "outside right center" if isinstance(owner, Figure) else "best"
+    entries, names = zip(*grouped, strict=True)
+    legend = owner.legend(entries, names, loc=place)
     for text in legend.get_texts():
         if text.get_text() in _HEADINGS.values():
             text.set_fontweight("bold")

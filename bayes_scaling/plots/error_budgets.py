@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -28,13 +30,15 @@ _DARK = {"parameters", "stage-1 parameters", "stage-1 residual"}
 _LEAST_LABELLED = 0.04
 
 
-def plot_error_budget(budget: xr.Dataset) -> Figure:
+def plot_error_budget(budget: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     """Plot the share of a forecast's variance from each source.
 
     Parameters
     ----------
     budget : xarray.Dataset
         From :func:`bayes_scaling.fitting.error_budgets.error_budget`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure.
 
     Returns
     -------
@@ -50,14 +54,17 @@ def plot_error_budget(budget: xr.Dataset) -> Figure:
     'Share of the predictive variance'
     """
     with _style.style():
-        figure, ax = plt.subplots(figsize=(8.8, 1.7 + 0.46 * budget.sizes["budget"]))
-        _draw(ax, budget)
         names = [f"{budget.attrs[name]}" for name in ("benchmark", "metric", "mixture", "law")]
         what = "{} ({}), {}: {}".format(*names)
-        figure.suptitle(
-            _style.literal(f"{what}\nshare of the variance of one run's score, by source"),
-            x=0.01, ha="left", size=10.5,
-        )  # fmt: skip
+        title = _style.literal(f"{what}\nshare of the variance of one run's score, by source")
+        if ax is not None:
+            _draw(ax, budget)
+            ax.set_title(title)
+            ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25), ncols=3)
+            return cast(Figure, ax.figure)
+        figure, ax = plt.subplots(figsize=(8.8, 1.7 + 0.46 * budget.sizes["budget"]))
+        _draw(ax, budget)
+        figure.suptitle(title, x=0.01, ha="left", size=10.5)
         figure.legend(loc="outside lower left", ncols=3)
     return figure
 

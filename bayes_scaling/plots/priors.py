@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 from arviz_stats.base import array_stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
@@ -70,9 +72,11 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
             _draw(ax, *draws)
             _name(ax, fit, name)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
         title, colour = _style.heading(fit), _style.heading_colour(fit)
         figure.suptitle(title, color=colour, x=0.01, ha="left", size=10.5)
+        # Labels of ticks reach beyond their axis.
+        cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.1)
     return figure
 
 
@@ -86,7 +90,7 @@ def _canvas(n: int) -> tuple[Figure, list[Axes]]:
     columns = 2 if n == 4 else min(n, _MOST_COLUMNS)
     rows = -(-n // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(3.4 * columns, 0.6 + 2.5 * rows), squeeze=False
+        rows, columns, figsize=(max(4.4, 3.4 * columns), 0.9 + 2.5 * rows), squeeze=False
     )
     for spare in axes.flat[n:]:
         spare.remove()

@@ -319,3 +319,22 @@ def test_bands_of_different_series_are_refused(power_law_fit, pass_at_k_fit):
         plot_bands({"b": pass_at_k_fit})
     with pytest.raises(ModelError, match="at least one fit"):
         plot_bands({})
+
+
+# ---- on axes of one's own ------------------------------------------------------------------------
+
+
+def test_figures_can_be_drawn_on_axes_of_a_larger_figure():
+    figure, axes = plt.subplots(1, 2)
+    budget = xr.Dataset(
+        {
+            "share": (("source", "budget"), [[0.25], [0.75]]),
+            "total": ("budget", [1e-4]),
+        },
+        coords={"source": ["parameters", "item noise"], "flops": ("budget", [1e22])},
+        attrs={"benchmark": "b", "metric": "acc", "mixture": "m", "law": "power_law"},
+    )
+    assert plot_error_budget(budget, ax=axes[0]) is figure
+    assert plot_crps_by_distance(made_up(), ax=axes[1]) is figure
+    assert figure.legends == []
+    assert all(ax.get_legend() is not None and ax.get_title(loc="left") for ax in axes)
