@@ -102,6 +102,7 @@ def run_report(
                 title=title,
                 notes=found.notes,
                 command=shlex.join(["bayes-scaling", *sys.argv[1:]]),
+                workers=at_once,
             )
         bad = sum(bool(fit.diagnostics.problems()) for fit in found.fits)
         typer.echo(f"Written: {file} ({len(found.fits)} fits, {bad} NOT CONVERGED)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -18,16 +18,14 @@ from bayes_scaling.evaluation.behaviours import BEHAVIOURS
 from bayes_scaling.evaluation.classification import Classification
 from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.fitting.shares import submit
+from bayes_scaling.fitting.workers import executor_of
 from bayes_scaling.plots import plot_behaviours, plot_calibration, plot_crps_by_distance
 from bayes_scaling.reporting import words
 from bayes_scaling.reporting.page import PageTable, render
 from bayes_scaling.reporting.parts import Part
-from bayes_scaling.reporting.pictures import (
-    error_budget_picture,
-    forecast_picture,
-    picture,
-    priors_picture,
-)
+from bayes_scaling.reporting.pictures import picture
+from bayes_scaling.reporting.told import BAD, Told, tell
 from bayes_scaling.runs import Runs
 from bayes_scaling.study.study import Study
 
@@ -47,6 +45,7 @@ def report(
     title: str = "What larger runs will score",
     notes: Sequence[str] = (),
     command: str = "",
+    workers: int = 1,
 ) -> Path:
     """Write a report of fits as one HTML file, which asks nothing of any network.
 
@@ -75,6 +74,8 @@ def report(
         What was left out or chosen before the fits.
     command : str
         How to make the page again.
+    workers : int
+        Series that are worked on at one time; see :func:`bayes_scaling.backtest`.
 
     Returns
     -------
@@ -95,34 +96,48 @@ def report(
     'report.html'
     """
     parts = _parts(fits, held_out, tuple(flops), tuple(targets))
+    told = list(_tell_all(parts, workers))
     plt.switch_backend("agg")
-    alerts = list(words.alert_sentences(parts))
     text = render(
         title=title,
         headline=words.headline(parts),
         date=date.today().isoformat(),
         version=version("bayes-scaling"),
-        alerts=alerts,
+        # What has not converged comes first.
+        alerts=sorted((a for one in told for a in one.alerts), key=lambda a: a[0] != BAD),
+        bad=BAD,
         any_bad=any(part.problems for part in parts),
-        forecasts=_forecasts(parts),
-        held_out_sentence=words.held_out_sentence(parts),
-        budgets=_budgets(parts),
+        forecasts=PageTable.of(pd.concat([one.forecasts for one in told], ignore_index=True)),
+        held_out_sentence=words.held_out_sentence(
+            sum(t.inside for t in told), sum(t.n for t in told)
+        ),
+        budgets=PageTable.of(pd.concat([one.budgets for one in told], ignore_index=True)),
         target_note=""
         if targets
         else "The target of each series is half the error of its best "
         "fitted run, because none was asked for.",
-        parts=[_part(part) for part in parts],
-        data=_data(parts),
+        parts=told,
+        data=PageTable.of(pd.concat([one.data for one in told], ignore_index=True)),
         notes=[*dict.fromkeys([*notes, *(note for part in parts for note in part.fit.runs.notes)])],
         past=None if past is None else _past(past),
         behaviours=None if behaviours is None else _behaviours(behaviours),
-        models=_models(parts),
+        models=list({one.model.name: one.model for one in told}.values()),
         command=command,
         versions=[(name, version(name)) for name in _LIBRARIES],
         sampling=_sampling(parts),
     )
     write_text(Path(out), text)
     return Path(out)
+
+
+def _tell_all(parts: Sequence[Part], workers: int) -> Iterator[Told]:
+    """Yield what is told of each part, in their order."""
+    with executor_of(min(workers, len(parts))) as helpers:
+        if helpers is None:
+            yield from map(tell, parts)
+        else:
+            futures = [submit(helpers, tell, part.bare) for part in parts]
+            yield from (future.result() for future in futures)
 
 
 def _parts(
@@ -178,97 +193,7 @@ def _of_series(fit: Fit, held_out: Runs | None) -> Runs | None:
     return None
 
 
-# ---- tables --------------------------------------------------------------------------------------
-
-
-def _forecasts(parts: Sequence[Part]) -> PageTable:
-    frames = []
-    for part in parts:
-        table = part.forecast_table()
-        shown = pd.DataFrame(
-            {
-                "series": part.label,
-                "flops": table["flops"],
-                "median": table["median"],
-                "50% of the score": _between(table, "q25", "q75"),
-                "90% of the score": _between(table, "q05", "q95"),
-                "90% of the curve": _between(table, "curve_q05", "curve_q95"),
-            }
-        )
-        frames.append(shown.join(table[part.chances].map(words.percent)))
-    whole = pd.concat(frames, ignore_index=True)
-    return PageTable.of(whole)
-
-
-def _between(table: pd.DataFrame, low: str, high: str) -> list[str]:
-    return [f"{a:.3f} to {b:.3f}" for a, b in zip(table[low], table[high], strict=True)]
-
-
-def _budgets(parts: Sequence[Part]) -> PageTable:
-    rows = [
-        {
-            "series": part.label,
-            "target": answer.target,
-            "of": "one score" if answer.of == "score" else "the curve",
-            "budget": answer.flops,
-            "earliest": answer.q05,
-            "latest": answer.q95,
-            "largest fitted": f"{part.largest:.2g}",
-        }
-        for part in parts
-        for answer in part.answers
-    ]
-    return PageTable.of(pd.DataFrame(rows))
-
-
-def _data(parts: Sequence[Part]) -> PageTable:
-    rows = []
-    for part in parts:
-        seen, table = part.fit.observations, part.fit.runs.table
-        rows.append(
-            {
-                "series": part.label,
-                "mixture": seen.attrs["mixture"],
-                "runs": len(set(seen["run"].to_numpy())),
-                "scores": seen.sizes["row"],
-                "left out": len(table) - seen.sizes["row"],
-                "held out": 0 if part.held_out is None else len(part.held_out),
-                "smallest": f"{table['flops'].min():.2g} FLOPs",
-                "largest": f"{part.largest:.2g} FLOPs",
-                "items": float(seen["n_items"].median()) or None,
-                "chance": float(seen["chance"]),
-                "best score": float(seen["score"].max()),
-            }
-        )
-    return PageTable.of(pd.DataFrame(rows))
-
-
 # ---- sections ------------------------------------------------------------------------------------
-
-
-def _part(part: Part) -> dict[str, Any]:
-    checks = part.checks
-    told = checks.dropna(subset="passed")
-    result = ["passed" if ok else "FAILED" for ok in told["passed"]]
-    parameters = part.parameters.reset_index(names="parameter")
-    held_out = part.held_out_table
-    first = part.forecast_table().iloc[0]
-    columns = ["run", "flops", "k", "observed", "median", "q05", "q25", "q75", "q95"]
-    return {
-        "label": part.label,
-        "anchor": part.anchor,
-        "short": f"{first['q05']:.3f} to {first['q95']:.3f} at {first['flops']:.2g} FLOPs"
-        + (" (NOT CONVERGED)" if part.problems else ""),
-        "sentences": list(words.forecast_sentences(part)),
-        "answers": [answer.sentence for answer in part.answers],
-        "forecast": forecast_picture(part),
-        "priors": priors_picture(part),
-        "error_budget": error_budget_picture(part),
-        "held_out": None if held_out is None else PageTable.of(held_out, columns),
-        "passed": f"{result.count('passed')} of {len(result)} passed",
-        "checks": PageTable.of(told.assign(result=result), ["check", "result", "sentence"]),
-        "parameters": PageTable.of(parameters),
-    }
 
 
 def _past(past: Backtest) -> dict[str, Any]:
@@ -296,26 +221,6 @@ def _behaviours(found: Classification) -> dict[str, Any]:
         "table": PageTable.of(found.table().round(2), names),
         "picture": picture(figure, f"Accuracy of each task against {found.loss}"),
     }
-
-
-def _models(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """Return each model once, with the reasons of its priors."""
-    shown: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        model = part.fit.model
-        name = (
-            f"{model.law_name}, {model.likelihood_name} likelihood, {model.floor} floor"
-            + f", through {model.loss}" * model.two_stage
-        )
-        shown.setdefault(
-            name,
-            {
-                "name": name,
-                "equation": model.law.equation,
-                "priors": PageTable.of(part.reasons),
-            },
-        )
-    return list(shown.values())
 
 
 def _sampling(parts: Sequence[Part]) -> str:

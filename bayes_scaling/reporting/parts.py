@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,11 @@ class Part:
     held_out: Runs | None
     flops: tuple[float, ...]
     targets: tuple[float, ...]
+
+    @property
+    def bare(self) -> Self:
+        """The part without anything that was computed, to be sent to another process."""
+        return replace(self, fit=replace(self.fit, bound=replace(self.fit.bound)))
 
     @property
     def anchor(self) -> str:
@@ -128,6 +133,14 @@ class Part:
         if self.held_out is None or not len(self.held_out):
             return None
         return self.fit.forecast_table(self.held_out)
+
+    @property
+    def inside(self) -> list[bool]:
+        """Whether each held-out score lies inside its 90% interval."""
+        table = self.held_out_table
+        if table is None:
+            return []
+        return [bool(b) for b in table["observed"].between(table["q05"], table["q95"])]
 
     @cached_property
     def checks(self) -> pd.DataFrame:

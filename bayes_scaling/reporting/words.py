@@ -49,26 +49,6 @@ def percent(value: float) -> str:
     return "more than 99%" if value > 0.99 else f"{value:.0%}"
 
 
-def alert_sentences(parts: Sequence[Part]) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, label and sentence of all that readers should know before they read on."""
-    for part in parts:
-        if part.problems:
-            yield (
-                "NOT CONVERGED",
-                part.label,
-                f"{'; '.join(part.problems)}. Do not use this forecast as it stands.",
-            )
-    for part in parts:
-        if part.problems:
-            continue
-        cautions = part.fit.cautions()
-        for sentence in cautions:
-            yield "Caution", part.label, sentence
-        for row in part.failed.itertuples():
-            if row.sentence not in cautions:
-                yield f"Fails {row.check}", part.label, str(row.sentence)
-
-
 def headline(parts: Sequence[Part]) -> str:
     """Return in a sentence what the page is about."""
     runs = {run for part in parts for run in part.fit.observations["run"].to_numpy().tolist()}
@@ -79,16 +59,10 @@ def headline(parts: Sequence[Part]) -> str:
     return f"{what} of scores, fitted to {len(runs)} runs of at most {largest:.2g} FLOPs.{end}"
 
 
-def held_out_sentence(parts: Sequence[Part]) -> str:
+def held_out_sentence(inside: int, n: int) -> str:
     """Return how many held-out scores lie within their intervals; empty if there are none."""
-    tables = [part.held_out_table for part in parts if part.held_out_table is not None]
-    if not tables:
+    if not n:
         return ""
-    inside, n = 0, 0
-    for table in tables:
-        known = table.dropna(subset="observed")
-        inside += int(known["observed"].between(known["q05"], known["q95"]).sum())
-        n += len(known)
     return (
         f"Of {n} scores of larger runs that were held out, {inside} lie within their 90% intervals "
         f"({inside / n:.0%}). Scores of one run, and forecasts of one fit, are not independent."

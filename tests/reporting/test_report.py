@@ -114,6 +114,14 @@ def test_what_a_law_reads_besides_compute_is_held_at_usual_values(params_tokens_
         assert part.answers[0].flops > 0
 
 
+def test_two_processes_write_the_same_page(page, power_law_fit, ceiling_fit, held_out, tmp_path):
+    out = report(
+        [power_law_fit, ceiling_fit], tmp_path / "two.html", held_out=held_out,
+        flops=[1e22, 1e23], targets=[0.85], workers=2,
+    )  # fmt: skip
+    assert out.read_text(encoding="utf-8") == page.read_text(encoding="utf-8")
+
+
 # ---- what is wrong stands first ------------------------------------------------------------------
 
 
