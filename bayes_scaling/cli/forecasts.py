@@ -35,7 +35,10 @@ def run_forecast(
         ),
     ] = None,
     law: Annotated[
-        str | None, typer.Option(help="A ready model; by default the best calibrated.")
+        str | None,
+        typer.Option(
+            help="A ready model; by default chosen by what the runs have (docs/default.md)."
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="TOML file of a model with priors of your own.")

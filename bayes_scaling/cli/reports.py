@@ -23,7 +23,9 @@ def run_report(
     all_ratios: AllRatios = False,
     law: Annotated[
         str | None,
-        typer.Option(help="A ready model or a TOML file; by default the best calibrated."),
+        typer.Option(
+            help="A ready model or a TOML file; by default chosen by what the runs have (docs/default.md)."
+        ),
     ] = None,
     loss: Loss = None,
     fit_below: Annotated[

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 # Raised whenever the draws in older files would mean something else to this version.
-_FORMAT = 2
+_FORMAT = 3
 
 
 def write_fit(fit: Fit, path: Path) -> Path:
