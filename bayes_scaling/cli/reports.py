@@ -24,7 +24,8 @@ def run_report(
     law: Annotated[
         str | None,
         typer.Option(
-            help="A ready model or a TOML file; by default chosen by what the runs have (docs/default.md)."
+            help="A ready model or a TOML file; by default chosen by what the runs have "
+            "(docs/default.md)."
         ),
     ] = None,
     loss: Loss = None,
@@ -75,7 +76,7 @@ def run_report(
         usual, chosen = choose_runs(
             runs, mixture, benchmark or [], tokens_per_param, all_ratios=all_ratios
         )
-        cutoff = fit_below or usual or inf
+        cutoff = (usual or inf) if fit_below is None else fit_below
         folder = out.with_name(f"{out.stem}_fits")
         folder.mkdir(parents=True, exist_ok=True)
         with terminal.tell_steps() as tell:

@@ -34,7 +34,8 @@ class StackedFit(Forecaster):
     Raises
     ------
     ModelError
-        If a weight has no fit, is negative, or all are 0.
+        If a weight has no fit, is negative, or all are 0; if fits are of different series, or
+        have different numbers of draws.
 
     Examples
     --------
@@ -55,6 +56,11 @@ class StackedFit(Forecaster):
             raise ModelError(f"no fit for the weight of {', '.join(sorted(unknown))}")
         if min(self.weights.values(), default=0) < 0 or not self._used:
             raise ModelError("weights should be 0 or more, and one of them above 0")
+        seen = {_series(self.fits[name]) for name in self._used}
+        if len(seen) > 1:
+            raise ModelError(f"fits of different series: {'; '.join(sorted(seen))}")
+        if len({tuple(self.fits[name].posterior.sizes.items()) for name in self._used}) > 1:
+            raise ModelError("fits have different numbers of chains or draws; make them alike")
 
     @property
     def _used(self) -> dict[str, float]:
@@ -63,7 +69,7 @@ class StackedFit(Forecaster):
     @property
     def runs(self) -> Runs:
         """The fitted runs."""
-        return next(iter(self.fits.values())).runs
+        return self.fits[next(iter(self._used))].runs
 
     def forecast(
         self,
@@ -82,6 +88,12 @@ class StackedFit(Forecaster):
             others = read - set(self.fits[name].model.law.columns)
             forecasts[name] = self.fits[name].forecast(given.without(others), seed=seed)
         return mix(forecasts, self._used, seed or 0)
+
+
+def _series(fit: Fit) -> str:
+    seen = fit.observations.attrs
+    largest = fit.runs.table["flops"].max()
+    return f"{seen['benchmark']} {seen['metric']} on {seen['mixture']} up to {largest:.3g} FLOPs"
 
 
 def mix(

@@ -92,10 +92,11 @@ def _check_names(bound: BoundModel, inputs: xr.Dataset) -> None:
 
 
 def _items(budgets: Budgets, bound: BoundModel) -> xr.DataArray:
-    """Return the test items of each budget, by default the median of the fitted runs'."""
+    """Return the test items of each budget, by default the median of those that are known."""
     if budgets.n_items is not None:
         return budgets.n_items
-    usual = float(bound.observations["n_items"].median())
+    items = bound.observations["n_items"]
+    usual = float(items.where(items > 0).median().fillna(0))
     return xr.full_like(budgets.inputs["budget"], np.round(usual), dtype=float)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isinf
+from math import inf, isinf, isnan, nan
 from typing import Any, Literal
 
 import numpy as np
@@ -25,11 +25,16 @@ _BELOW, _BEYOND, _POINTS = 1e-2, 1e6, 50
 _RISING = (0.01, 0.99)
 # If the last factor of ten adds less than this to the probability, more compute hardly helps.
 _LEVEL = 0.02
+# A probability that falls by more than its error over a few thousand draws falls indeed.
+_FALL = 0.05
 
 
 @dataclass(frozen=True)
 class RequiredBudget:
     """The budget that reaches a target, with the uncertainty about it.
+
+    A budget is 0 where the probability in question is reached at every searched budget, and
+    infinite where it is reached at none.
 
     Attributes
     ----------
@@ -40,17 +45,21 @@ class RequiredBudget:
     probability : float
         How sure one wants to be.
     flops : float
-        The smallest budget in FLOPs at which the target is reached with that probability; infinite
-        if no searched budget is enough.
+        The smallest budget in FLOPs at which the target is reached with that probability.
     q05, median, q95 : float
-        Budgets at which the target is reached with probability 5%, 50% and 95%. For the curve
-        this is the 90% interval of the budget that the target takes.
+        Budgets at which the target is reached with probability 5%, 50% and 95%. For a curve that
+        rises with compute in every draw, the first and the last are the 90% interval of the
+        budget at which it reaches the target. For a score they are no interval: part of the
+        probability is the luck of one run.
     searched : float
         The largest budget that was searched.
     reached : float
-        The probability at that budget.
+        The largest probability that was found.
     levels_off : bool
         Whether more compute hardly raises the probability there, as below a ceiling.
+    falls_to : float
+        The probability at the largest budget, if it falls again before; else NaN. Curves of laws
+        whose exponent drifts may fall.
     """
 
     target: float
@@ -63,32 +72,52 @@ class RequiredBudget:
     searched: float
     reached: float
     levels_off: bool
+    falls_to: float = nan
 
     @property
     def sentence(self) -> str:
         """The answer in words."""
         what = "The score of one run" if self.of == "score" else "The mean accuracy"
-        if not isinf(self.flops):
+        goal = f"{what} reaches {self.target:g} with a probability of {100 * self.probability:g}%"
+        if isinf(self.flops):
             return (
-                f"{what} reaches {self.target:g} with a probability of {self.probability:.0%} at "
-                f"{self.flops:.2g} FLOPs (with 5% at {_flops(self.q05)}, with 95% at "
-                f"{_flops(self.q95)})."
+                f"{goal} at no budget up to {self.searched:.2g} FLOPs; the largest probability is "
+                f"{percent(self.reached, digits=1)}. {self._why}"
             )
-        why = (
-            "More compute hardly raises it: the ceiling is probably below the target in the rest "
-            "of the draws."
-            if self.levels_off
-            else "It still rises there."
-        )
         return (
-            f"{what} reaches {self.target:g} with a probability of {self.probability:.0%} at no "
-            f"budget up to {self.searched:.1g} FLOPs, where the probability is {self.reached:.0%}. "
-            f"{why}"
+            f"{goal} at {_flops(self.flops)} (with 5% at {_flops(self.q05)}, with 95% at "
+            f"{_flops(self.q95)}).{self._fall}"
         )
+
+    @property
+    def _why(self) -> str:
+        if self._fall:
+            return self._fall.strip()
+        if self.levels_off and self.reached >= _RISING[0]:
+            return "More compute hardly raises it, as where a ceiling lies below the target."
+        return "It may rise further beyond."
+
+    @property
+    def _fall(self) -> str:
+        if isnan(self.falls_to):
+            return ""
+        return (
+            f" In part of the draws accuracy falls again far ahead: at {self.searched:.2g} FLOPs "
+            f"the probability is {percent(self.falls_to)}."
+        )
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """Return a share of draws in percent, without the certainty that draws cannot give."""
+    if value < 0.01:
+        return "less than 1%"
+    return "more than 99%" if value > 0.99 else f"{100 * value:.{digits}f}%"
 
 
 def _flops(value: float) -> str:
-    return "no budget" if isinf(value) else f"{value:.2g} FLOPs"
+    if isinf(value):
+        return "no budget"
+    return f"{value:.2g} FLOPs" if value > 0 else "any budget"
 
 
 class Forecaster(ABC):
@@ -177,20 +206,21 @@ class Forecaster(ABC):
         benchmark : str, optional
             For a ladder: one of its benchmarks, or "average", the mean over all of them.
         **asked
-            Whatever the law reads besides FLOPs, such as tokens_per_param; see
-            :meth:`Budgets.of`. tokens_per_param is by default the median of the fitted runs.
+            Whatever the law reads besides FLOPs: k, n_items, covariates, and tokens_per_param,
+            which is by default the median of the fitted runs; see :meth:`Budgets.of`.
 
         Returns
         -------
         RequiredBudget
             `flops` is infinite where no budget up to a million times the largest fitted is
-            enough, as where the ceiling is below the target.
+            enough, as where the ceiling is below the target. Calibration was looked at up to 200
+            times only (docs/default.md).
 
         Raises
         ------
         ModelError
-            If target or probability is not between 0 and 1, or the benchmark is not given for a
-            ladder.
+            If target or probability is not between 0 and 1, FLOPs, params or tokens are given, or
+            the benchmark is not given for a ladder.
 
         Examples
         --------
@@ -203,6 +233,11 @@ class Forecaster(ABC):
         _check_accuracy("target", target)
         if not 0 < probability < 1:
             raise ModelError(f"probability should be between 0 and 1, not {probability:g}")
+        fixed = sorted({"flops", "params", "tokens"} & set(asked))
+        if fixed:
+            raise ModelError(
+                f"budget_for searches FLOPs: give tokens_per_param, not {', '.join(fixed)}"
+            )
         asked.setdefault("tokens_per_param", self.runs.usual_ratio)
 
         def reached(flops: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -221,20 +256,16 @@ def _check_accuracy(name: str, value: float) -> None:
 def _search(
     reached: Callable[[NDArray[np.float64]], NDArray[np.float64]], runs: Runs
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return budgets, and the probability that the target is reached at each.
-
-    Every curve rises with the budget. The probability of simulated scores may fall by chance, so
-    the rising sequence that is nearest to it is taken.
-    """
+    """Return budgets, and the probability that the target is reached at each."""
     table = runs.table["flops"]
     coarse = np.geomspace(_BELOW * table.min(), _BEYOND * table.max(), _POINTS)
     found = reached(coarse)
-    first, last = np.searchsorted(isotonic_regression(found).x, _RISING)
+    first, last = np.searchsorted(_until_its_top(found), _RISING)
     low, high = coarse[[max(first - 1, 0), min(last, _POINTS - 1)]]
     fine = np.geomspace(low, high, _POINTS)[1:-1]
     flops, probability = np.r_[coarse, fine], np.r_[found, reached(fine)]
     order = np.argsort(flops)
-    return flops[order], np.asarray(isotonic_regression(probability[order]).x)
+    return flops[order], probability[order]
 
 
 def _one_series(outcome: xr.DataArray, benchmark: str | None) -> xr.DataArray:
@@ -253,18 +284,30 @@ def _one_series(outcome: xr.DataArray, benchmark: str | None) -> xr.DataArray:
     return outcome.sel(benchmark=benchmark)
 
 
+def _until_its_top(probability: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rising sequence nearest to a probability up to its largest value, which stays.
+
+    Where curves rise, the probability of simulated scores may still fall by chance.
+    """
+    top = int(np.argmax(probability)) + 1
+    rising = np.asarray(isotonic_regression(probability[:top]).x)
+    return np.r_[rising, np.full(len(probability) - top, rising[-1])]
+
+
 def _required(
     flops: NDArray[np.float64],
-    reached: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
     target: float,
     probability: float,
     of: Outcome,
 ) -> RequiredBudget:
-    """Return the budgets at which a probability that rises with the budget has given values."""
+    """Return the budgets at which the target is first reached with given probabilities."""
+    rising = _until_its_top(probabilities)
     budget, q05, median, q95 = (
-        _first(flops, reached, level) for level in (probability, 0.05, 0.5, 0.95)
+        _first(flops, rising, level) for level in (probability, 0.05, 0.5, 0.95)
     )
-    before = float(np.interp(np.log(flops[-1] / 10), np.log(flops), reached))
+    before = float(np.interp(np.log(flops[-1] / 10), np.log(flops), rising))
+    last = float(probabilities[-1])
     return RequiredBudget(
         target=target,
         of=of,
@@ -274,18 +317,19 @@ def _required(
         median=median,
         q95=q95,
         searched=float(flops[-1]),
-        reached=float(reached[-1]),
-        levels_off=bool(reached[-1] - before < _LEVEL),
+        reached=float(rising[-1]),
+        levels_off=bool(rising[-1] - before < _LEVEL),
+        falls_to=last if rising[-1] - last > _FALL else nan,
     )
 
 
 def _first(flops: NDArray[np.float64], rising: NDArray[np.float64], level: float) -> float:
-    """Return the budget at which a rising probability reaches a level; infinite if it does not."""
+    """Return the budget at which a rising probability reaches a level; 0 if at all, inf if none."""
     place = int(np.searchsorted(rising, level))
     if place == len(flops):
         return inf
     if place == 0:
-        return float(flops[0])
+        return 0.0
     below, above = rising[place - 1], rising[place]
     part = (level - below) / (above - below)
     ends: Any = np.log(flops[place - 1 : place + 1])

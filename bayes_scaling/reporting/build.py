@@ -30,7 +30,6 @@ from bayes_scaling.runs import Runs
 from bayes_scaling.study.study import Study
 
 _LIBRARIES = ("bayes-scaling", "pymc", "nutpie", "arviz", "pytensor", "numpy")
-_SERIES = ["benchmark", "metric", "mixture"]
 
 
 def report(
@@ -103,8 +102,7 @@ def report(
         headline=words.headline(parts),
         date=date.today().isoformat(),
         version=version("bayes-scaling"),
-        # What has not converged comes first.
-        alerts=sorted((a for one in told for a in one.alerts), key=lambda a: a[0] != BAD),
+        alerts=_alerts(told, past, behaviours),
         bad=BAD,
         any_bad=any(part.problems for part in parts),
         forecasts=PageTable.of(pd.concat([one.forecasts for one in told], ignore_index=True)),
@@ -119,9 +117,9 @@ def report(
         parts=told,
         data=PageTable.of(pd.concat([one.data for one in told], ignore_index=True)),
         notes=[*dict.fromkeys([*notes, *(note for part in parts for note in part.fit.runs.notes)])],
-        past=None if past is None else _past(past),
+        past=None if past is None else _past(past, parts),
         behaviours=None if behaviours is None else _behaviours(behaviours),
-        models=list({one.model.name: one.model for one in told}.values()),
+        models=list({(one.model.name, one.model.priors.rows): one.model for one in told}.values()),
         command=command,
         versions=[(name, version(name)) for name in _LIBRARIES],
         sampling=_sampling(parts),
@@ -150,6 +148,10 @@ def _parts(
         given = [fit for _, fit in fits.fits()]
     else:
         given = [fits] if isinstance(fits, Fit) else list(fits)
+    if other := [fit for fit in given if not isinstance(fit, Fit)]:
+        raise BayesScalingError(
+            f"a report is of fits of single series, not of {type(other[0]).__name__}"
+        )
     if not given:
         raise BayesScalingError("a report needs at least one fit; a study may not have run yet")
     return [
@@ -185,10 +187,11 @@ def _of_series(fit: Fit, held_out: Runs | None) -> Runs | None:
     """Return the held-out runs of a fit's series; None if there are none."""
     seen, fitted = fit.observations.attrs, fit.runs.table
     for key, rows in () if held_out is None else held_out.series():
-        if [key.benchmark, key.metric, key.mixture] == [seen[name] for name in _SERIES]:
+        if [key.benchmark, key.metric, key.mixture] == [seen[name] for name in words.SERIES]:
+            larger = rows.above(float(fitted["flops"].max()))
             samples = fitted["k"].dropna().unique()
-            chosen = rows.select(k=int(samples[0])) if len(samples) == 1 else rows
-            larger = chosen.above(float(fitted["flops"].max()))
+            if len(samples) == 1 and (larger.table["k"] == samples[0]).any():
+                larger = larger.select(k=int(samples[0]))
             return larger if len(larger) else None
     return None
 
@@ -196,16 +199,38 @@ def _of_series(fit: Fit, held_out: Runs | None) -> Runs | None:
 # ---- sections ------------------------------------------------------------------------------------
 
 
-def _past(past: Backtest) -> dict[str, Any]:
+def _alerts(
+    told: Sequence[Told], past: Backtest | None, behaviours: Classification | None
+) -> list[tuple[str, str, str]]:
+    """Return all alerts, those of what has not converged first."""
+    found = [alert for one in told for alert in one.alerts]
+    if past is not None and len(past.fits):
+        bad = int((past.fits["problems"] != "").sum())
+        if bad:
+            found.append((BAD, "past forecasts", f"{bad} of {len(past.fits)} fits"))
+    if behaviours is not None:
+        table = behaviours.table()
+        trends = table[table["problems"] != ""]
+        found += [(BAD, f"trend of {row.task}", f"{row.problems}") for row in trends.itertuples()]
+    return sorted(found, key=lambda alert: alert[0] != BAD)
+
+
+def _past(past: Backtest, parts: Sequence[Part]) -> dict[str, Any]:
     models = ["model", "crps", "crps_low", "crps_high", "mae", "cover50", "cover90", "width90"]
     table = past.by_model()
+    laws = {
+        (part.fit.observations.attrs["benchmark"], part.fit.observations.attrs["metric"]): (
+            part.fit.model.law_name
+        )
+        for part in parts
+    }
     routes = past.routes() if past.pairs else None
     figures = {
         "Calibration of past forecasts": plot_calibration,
         "Error of past forecasts by distance": plot_crps_by_distance,
     }
     return {
-        "sentence": words.coverage_sentence(past),
+        "sentence": words.coverage_sentence(past, laws),
         "models": PageTable.of(table, [*models, "weight", "n"]),
         "routes": None if routes is None or routes.empty else PageTable.of(routes),
         "verdicts": past.verdicts(),
@@ -214,7 +239,8 @@ def _past(past: Backtest) -> dict[str, Any]:
 
 
 def _behaviours(found: Classification) -> dict[str, Any]:
-    names = ["task", "behaviour", *(f"p_{name}" for name in BEHAVIOURS), "explained", "reason"]
+    chances = [f"p_{name}" for name in BEHAVIOURS]
+    names = ["task", "behaviour", *chances, "explained", "problems", "reason"]
     figure = plot_behaviours(found)
     return {
         "sentence": words.behaviour_sentence(found),
@@ -224,9 +250,9 @@ def _behaviours(found: Classification) -> dict[str, Any]:
 
 
 def _sampling(parts: Sequence[Part]) -> str:
-    sizes: Mapping[Any, int] = parts[0].fit.posterior.sizes
-    seeds = sorted({part.fit.seed for part in parts})
-    return (
-        f"{sizes['chain']} chains of {sizes['draw']} draws by {parts[0].fit.sampler}, seed "
-        f"{', '.join(map(str, seeds))}."
-    )
+    told = set()
+    for fit in (part.fit for part in parts):
+        sizes: Mapping[Any, int] = fit.posterior.sizes
+        size = f"{sizes['chain']} chains of {sizes['draw']} draws"
+        told.add(f"{size} by {fit.sampler}, seed {fit.seed}")
+    return f"{'; '.join(sorted(told))}."

@@ -70,7 +70,8 @@ def gather_report(
     Parameters
     ----------
     runs : Runs
-        One or more series of one mixture; of pass@k the smallest k is taken.
+        One or more series of one mixture; of pass@k the smallest k is taken, unless the law that
+        is named reads k.
     folder : path
         Where finished fits are kept, so that an interrupted call goes on where it stopped.
     law : str or path, optional
@@ -97,8 +98,9 @@ def gather_report(
     """
     if len(runs.mixtures) > 1:
         raise ModelError(f"a report is of one mixture; choose one: {', '.join(runs.mixtures)}")
-    chosen = with_one_k(runs)
-    fitted = chosen.below(cutoff)
+    fitted = runs.below(cutoff)
+    if law is None or "k" not in load_model(law).law.columns:
+        fitted = with_one_k(fitted)
     series = [rows for _, rows in fitted.series()]
     if not series:
         raise BayesScalingError(f"no run has at most {cutoff:.3g} FLOPs")
@@ -107,14 +109,15 @@ def gather_report(
     column = _loss_of(fitted, loss)
     compared = {model.law_name: model for model in models}
     if column is not None:
-        compared |= {n: _through(load_model(n), column) for n in _ROUTES}
+        for name in _ROUTES:  # a model of the user's that has this law stays
+            compared.setdefault(name, _through(load_model(name), column))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the page says it
         fits, failed = work.fit_all(list(zip(series, models, strict=True)))
         past, no_past = work.forecast_past(fitted, compared)
         behaviours, unknown = work.classify_tasks(fitted, column)
     notes = [*dict.fromkeys([*filter(None, reasons), *failed, *no_past, *unknown])]
-    return Gathered(tuple(fits), chosen.above(cutoff), past, behaviours, tuple(notes))
+    return Gathered(tuple(fits), runs.above(cutoff), past, behaviours, tuple(notes))
 
 
 def _model(rows: Runs, law: str | Path | None, loss: str | None) -> tuple[ScalingModel, str]:
@@ -176,19 +179,22 @@ class _Work:
         options: dict[str, Any] = {"store": self.store, "workers": self.workers, **self.settings}
         try:
             return backtest(models, fitted, [cutoff], stack=False, on_fit=self.tell, **options), []
-        except BayesScalingError as error:
+        except (BayesScalingError, RuntimeError) as error:
             return None, [f"there are no past forecasts below {cutoff:.2g} FLOPs: {error}"]
 
     def classify_tasks(
         self, fitted: Runs, column: str | None
     ) -> tuple[Classification | None, list[str]]:
         """Return how each task depends on the loss."""
-        if column is None:
-            return None, ["how tasks depend on a validation loss is not told: there is none, or "
-                          "--loss has to name it"]  # fmt: skip
-        found = classify(
-            fitted, column, losses=[], workers=self.workers, folder=self.folder / "trends",
-            on_task=lambda done, whole, name: self.tell(f"trend {done} of {whole}: {name}"),
-            seed=self.settings["seed"],
-        )  # fmt: skip
+        if column not in fitted.losses:
+            why = "no validation loss is named, or there is none"
+            return None, [f"how tasks depend on a validation loss is not told: {why}"]
+        try:
+            found = classify(
+                fitted, column, losses=[], workers=self.workers, folder=self.folder / "trends",
+                on_task=lambda done, whole, name: self.tell(f"trend {done} of {whole}: {name}"),
+                seed=self.settings["seed"],
+            )  # fmt: skip
+        except (BayesScalingError, RuntimeError) as error:
+            return None, [f"how tasks depend on a validation loss is not told: {error}"]
         return found, []

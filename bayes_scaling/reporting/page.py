@@ -11,7 +11,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 # Columns of budgets, and columns of numbers that need few digits.
-_BUDGETS = {"flops", "params", "tokens", "budget", "earliest", "latest"}
+_REQUIRED = {"with 5% at", "with 90% at", "with 95% at"}
+_BUDGETS = {"flops", "params", "tokens", *_REQUIRED}
 _WORDS = {"benchmark": "series", "q05": "5%", "q25": "25%", "q75": "75%", "q95": "95%"}
 
 
@@ -49,6 +50,8 @@ def _cell(column: str, value: Any) -> str:
         return ""
     if np.isinf(number):
         return "none"
+    if column in _REQUIRED and number == 0:
+        return "any"
     if column in _BUDGETS or abs(number) >= 1e5:
         return f"{number:.3g}"
     return f"{number:.0f}" if number == round(number) and abs(number) > 1 else f"{number:.3g}"

@@ -20,6 +20,7 @@ from bayes_scaling.runs import Budgets, Runs
 # A run this many times larger than the largest fitted one is forecast if no budget is asked for.
 NEXT_RUN = 10.0
 _SURE = 0.9
+_HIGHEST = 0.999  # of a target: no probability can be told of a perfect score
 _OUTCOMES: tuple[Outcome, ...] = ("score", "curve")
 
 
@@ -83,6 +84,16 @@ class Part:
         return held | {name: float(runs.table[name].median()) for name in others}
 
     @property
+    def held_words(self) -> str:
+        """What is held, in words; empty where the law reads FLOPs alone."""
+        names = {"tokens_per_param": "tokens per parameter"}
+        told = [
+            f"{value:.3g} {names[name]}" if name in names else f"{name} = {value:.3g}"
+            for name, value in self.held_inputs.items()
+        ]
+        return f" at {', '.join(told)}" if told else ""
+
+    @property
     def asked(self) -> tuple[float, ...]:
         """The budgets that are forecast, in FLOPs."""
         return self.flops or (NEXT_RUN * self.largest,)
@@ -99,8 +110,10 @@ class Part:
     @cached_property
     def wanted(self) -> tuple[float, ...]:
         """The accuracies to be reached."""
-        best = float(self.fit.observations["score"].max())
-        return self.targets or (round(1 - (1 - best) / 2, 3),)
+        seen = self.fit.observations
+        same = seen["k"] == self.held_inputs["k"] if "k" in seen else seen["score"] >= 0
+        best = float(seen["score"].where(same).max())
+        return self.targets or (min(round(1 - (1 - best) / 2, 3), _HIGHEST),)
 
     @property
     def chances(self) -> list[str]:

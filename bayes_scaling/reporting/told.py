@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from bayes_scaling.fitting.questions import percent
 from bayes_scaling.reporting import words
 from bayes_scaling.reporting.page import PageTable
 from bayes_scaling.reporting.parts import Part
@@ -45,7 +46,8 @@ class Told:
     forecasts, budgets, data : pandas.DataFrame
         Its rows of the tables over all fits.
     inside, n : int
-        How many of its held-out scores lie inside their 90% intervals, and how many there are.
+        How many of its held-out scores lie inside their 90% intervals, and how many there are; 0
+        of a fit that has not converged.
     held_out : PageTable or None
         Its held-out runs.
     passed : str
@@ -97,8 +99,8 @@ def tell(part: Part) -> Told:
         forecasts=_forecasts(part),
         budgets=_budgets(part),
         data=_data(part),
-        inside=sum(part.inside),
-        n=len(part.inside),
+        inside=0 if part.problems else sum(part.inside),
+        n=0 if part.problems else len(part.inside),
         held_out=None if held_out is None else PageTable.of(held_out, _HELD_OUT),
         passed=f"{result.count('passed')} of {len(result)} passed",
         checks=PageTable.of(checks.assign(result=result), ["check", "result", "sentence"]),
@@ -134,7 +136,7 @@ def _forecasts(part: Part) -> pd.DataFrame:
             "90% of the curve": _between(table, "curve_q05", "curve_q95"),
         }
     )
-    chances = table[part.chances].map(words.percent)
+    chances = table[part.chances].map(percent)
     if part.targets:
         return shown.join(chances)
     # Each series has a target of its own, which would be a column of its own.
@@ -153,9 +155,9 @@ def _budgets(part: Part) -> pd.DataFrame:
                 "series": part.label,
                 "target": answer.target,
                 "of": "one score" if answer.of == "score" else "the curve",
-                "budget": answer.flops,
-                "earliest": answer.q05,
-                "latest": answer.q95,
+                "with 5% at": answer.q05,
+                "with 90% at": answer.flops,
+                "with 95% at": answer.q95,
                 "largest fitted": f"{part.largest:.2g}",
             }
             for answer in part.answers
@@ -174,7 +176,7 @@ def _data(part: Part) -> pd.DataFrame:
         "held out": 0 if part.held_out is None else len(part.held_out),
         "smallest": f"{table['flops'].min():.2g} FLOPs",
         "largest": f"{part.largest:.2g} FLOPs",
-        "items": float(seen["n_items"].median()) or None,
+        "items": float(seen["n_items"].where(seen["n_items"] > 0).median()),
         "chance": float(seen["chance"]),
         "best score": float(seen["score"].max()),
     }

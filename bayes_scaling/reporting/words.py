@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
+from bayes_scaling.evaluation.intervals import estimate
 from bayes_scaling.evaluation.results import Backtest
+from bayes_scaling.evaluation.scoring import with_errors
+from bayes_scaling.fitting.questions import percent
 
 if TYPE_CHECKING:
     from bayes_scaling.reporting.parts import Part
 
-_FEW = 30  # a sentence on coverage says how few scores it is from, below this
+SERIES = ("benchmark", "metric", "mixture")
+_FEW = 30  # scores or runs
 
 
 def forecast_sentences(part: Part) -> Iterator[str]:
@@ -31,7 +35,8 @@ def forecast_sentences(part: Part) -> Iterator[str]:
             for target, name in zip(part.wanted, part.chances, strict=True)
         ]
         yield (
-            f"If {part.fit.model.law_name} holds, one run of {row['flops']:.2g} FLOPs scores "
+            f"If {part.fit.model.law_name} holds, one run of {row['flops']:.2g} FLOPs"
+            f"{part.held_words} scores "
             f"between {row['q05']:.3f} and {row['q95']:.3f} on {seen['benchmark']} with 90% "
             f"probability (median {row['median']:.3f}; {distance}). It scores "
             f"{', and '.join(chances)}."
@@ -42,45 +47,57 @@ def _times(value: float) -> str:
     return f"{value:.1f} times" if value < 3 else f"{value:.0f} times"
 
 
-def percent(value: float) -> str:
-    """Return a probability that is an average over draws, without false certainty."""
-    if value < 0.01:
-        return "less than 1%"
-    return "more than 99%" if value > 0.99 else f"{value:.0%}"
-
-
 def headline(parts: Sequence[Part]) -> str:
     """Return in a sentence what the page is about."""
-    runs = {run for part in parts for run in part.fit.observations["run"].to_numpy().tolist()}
+    series = {tuple(part.fit.observations.attrs[n] for n in SERIES) for part in parts}
+    runs = {
+        (part.fit.observations.attrs["mixture"], run)
+        for part in parts
+        for run in part.fit.observations["run"].to_numpy().tolist()
+    }
     largest = max(part.largest for part in parts)
     bad = sum(bool(part.problems) for part in parts)
-    end = f" {bad} of the fits have not converged." if bad else " All fits have converged."
-    what = "1 series" if len(parts) == 1 else f"{len(parts)} series"
-    return f"{what} of scores, fitted to {len(runs)} runs of at most {largest:.2g} FLOPs.{end}"
-
-
-def held_out_sentence(inside: int, n: int) -> str:
-    """Return how many held-out scores lie within their intervals; empty if there are none."""
-    if not n:
-        return ""
+    end = f"{bad} of {len(parts)} fits have NOT CONVERGED." if bad else "All fits have converged."
     return (
-        f"Of {n} scores of larger runs that were held out, {inside} lie within their 90% intervals "
-        f"({inside / n:.0%}). Scores of one run, and forecasts of one fit, are not independent."
+        f"{len(parts)} fits of {len(series)} series of scores, from {len(runs)} runs of at most "
+        f"{largest:.2g} FLOPs. {end}"
     )
 
 
-def coverage_sentence(past: Backtest) -> str:
-    """Return how often intervals held for past forecasts of the first model."""
-    table = past.by_model()
-    name = past.fits["model"].iloc[0]
-    row = table[table["model"] == name].iloc[0]
-    sure = np.isfinite(row.get("cover90_low", np.nan))
-    between = f" ({row['cover90_low']:.0%} to {row['cover90_high']:.0%})" if sure else ""
-    few = " These are few." if row["n"] < _FEW else ""
+def held_out_sentence(inside: int, n: int) -> str:
+    """Return how many forecasts of held-out scores hold; empty if there are none."""
+    if not n:
+        return ""
     return (
-        f"Below a cut-off within the fitted runs, {name} was fitted again, and forecast the larger "
-        f"of them: its 90% intervals hold {row['cover90']:.0%} of {row['n']:.0f} scores{between}. "
-        f"They should hold 90%.{few}"
+        f"Of {n} forecasts of scores of larger runs that were held out, {inside} hold the score in "
+        f"their 90% interval ({inside / n:.0%}). Scores of one run, and forecasts of one fit, are "
+        "not independent."
+    )
+
+
+def coverage_sentence(past: Backtest, laws: Mapping[tuple[str, str], str]) -> str:
+    """Return how often intervals held for past forecasts of the laws on the page.
+
+    Parameters
+    ----------
+    past : Backtest
+        Forecasts of larger runs among the fitted ones.
+    laws : mapping of (str, str) to str
+        The law on the page for each benchmark and metric.
+    """
+    scores = past.scores
+    names = [laws.get(key) for key in zip(scores["benchmark"], scores["metric"], strict=True)]
+    own = with_errors(scores[(scores["model"] == names) & scores["pit"].notna()])
+    if own.empty:
+        return "None of the past forecasts below is of a law on this page."
+    share = estimate(own, "cover90")
+    between = f" ({share.low:.0%} to {share.high:.0%})" if np.isfinite(share.low) else ""
+    few = " These are few." if len(own) < _FEW else ""
+    held = f"{own['cover90'].sum():.0f} of {len(own)} scores, {share.mean:.0%}{between}"
+    return (
+        "Below a cut-off within the fitted runs the laws on this page were fitted again, and "
+        f"forecast the larger of these runs: their 90% intervals hold {held}. They should hold 90%."
+        f"{few}"
     )
 
 
@@ -92,8 +109,13 @@ def behaviour_sentence(behaviours: Classification) -> str:
         return "Of none of the tasks can be told how it depends on the loss."
     share = behaviours.share()
     more = f" Of {unknown} more nothing can be told." if unknown else ""
+    few = table.loc[table["behaviour"] != CANNOT_TELL, "n_runs"].median() < _FEW
+    caution = (
+        f" With fewer than {_FEW} runs a task these probabilities are too high: take the most "
+        "probable behaviour, and do not rely on its probability." * bool(few)
+    )
     return (
         f"{share['median']:.0%} of {share['n_tasks']} tasks depend on {behaviours.loss} in a "
         f"predictable way (between {share['q05']:.0%} and {share['q95']:.0%} with 90% probability)."
-        f"{more}"
+        f"{more}{caution}"
     )
