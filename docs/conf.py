@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from generated import copy_notebooks, write_api_page, write_law_pages
+from generated import copy_notebooks, write_api_page, write_gallery, write_law_pages
 from sphinx.application import Sphinx
 
 from bayes_scaling import __version__
@@ -51,4 +51,5 @@ def setup(app: Sphinx) -> None:
     """Write what is made from the package and the notebooks before pages are read."""
     write_law_pages(Path(app.srcdir) / "laws")
     write_api_page(Path(app.srcdir) / "api.md")
+    write_gallery(Path(app.srcdir) / "gallery.md")
     copy_notebooks(Path(app.srcdir) / "notebooks")

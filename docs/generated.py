@@ -1,4 +1,4 @@
-"""Pages of the site that are made from the package: one for each law, the API, and notebooks."""
+"""Pages of the site that are made: one for each law, the API, the gallery, and notebooks."""
 
 import json
 import tomllib
@@ -77,6 +77,22 @@ def write_api_page(path: Path) -> None:
         names = "\n".join(f"   {n}" for n in sorted(module.__all__) if not n.startswith("_"))
         directive = f".. currentmodule:: {module.__name__}\n\n.. autosummary::\n   :toctree: api"
         parts += [f"## {title}", f"```{{eval-rst}}\n{directive}\n\n{names}\n```"]
+    _write(path, "\n\n".join(parts) + "\n")
+
+
+def write_gallery(path: Path) -> None:
+    """Write the page of figures, each with the script that makes it."""
+    parts = ["# Gallery", "One short script for each figure."]
+    for script in sorted((HERE / "gallery").glob("*.py")):
+        code = script.read_text(encoding="utf-8")
+        title = code.partition('"""')[2].partition('"""')[0]
+        body = code.partition('"""')[2].partition('"""')[2].strip()
+        parts += [
+            f"## {script.stem}",
+            title,
+            f"![{title}](img/gallery/{script.stem}.png)",
+            f"```python\n{body}\n```",
+        ]
     _write(path, "\n\n".join(parts) + "\n")
 
 

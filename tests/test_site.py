@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bayes_scaling import plots
 from bayes_scaling.laws import shipped_laws
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,7 +18,7 @@ PAGES = sorted(
     path
     for pattern in ("*.md", "docs/*.md", "data/*.md", "notebooks/*.ipynb")
     for path in ROOT.glob(pattern)
-    if path.name != "api.md"
+    if path.name not in ("api.md", "gallery.md")  # the build writes them
 )
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -52,6 +53,12 @@ def test_every_law_says_when_it_fails_and_has_a_picture():
     assert sorted(notes) == sorted(shipped_laws())
     for name in shipped_laws():
         assert (DOCS / "img" / "laws" / f"{name}.png").exists(), "run docs/law_pictures.py"
+
+
+def test_every_figure_is_in_the_gallery():
+    scripts = {path.stem for path in (DOCS / "gallery").glob("*.py")}
+    pictures = {path.stem for path in (DOCS / "img" / "gallery").glob("*.png")}
+    assert scripts == pictures == set(plots.__all__), "run docs/draw_gallery.py"
 
 
 @pytest.mark.slow

@@ -1,0 +1,9 @@
+"""Forecasts of several laws in one figure: where they agree, and where they part."""
+
+from bayes_scaling import fit_runs, load_dataset
+from bayes_scaling.plots import plot_bands
+
+runs = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20)
+laws = ("power_law", "power_law_ceiling", "two_stage_logistic")
+fits = {law: fit_runs(runs.below(6e21), law) for law in laws}
+figure = plot_bands(fits, runs.above(6e21))
