@@ -16,6 +16,7 @@ import xarray as xr
 from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.evaluation.uncertainty import Clusters, clustered_share
+from bayes_scaling.laws import TwoStageLaw, get_law, shipped_laws
 from bayes_scaling.plots import (
     plot_bands,
     plot_calibration,
@@ -23,6 +24,7 @@ from bayes_scaling.plots import (
     plot_crps_by_distance,
     plot_error_budget,
 )
+from bayes_scaling.plots._palette import looks
 
 MODELS = {
     "power_law": ("direct", 1.0), "two_stage_linear": ("two_stage", 0.3),
@@ -338,3 +340,15 @@ def test_figures_can_be_drawn_on_axes_of_a_larger_figure():
     assert plot_crps_by_distance(made_up(), ax=axes[1]) is figure
     assert figure.legends == []
     assert all(ax.get_legend() is not None and ax.get_title(loc="left") for ax in axes)
+
+
+def test_a_law_has_one_colour_whatever_is_shown_beside_it():
+    alone = looks({"power_law_ceiling": "direct"})
+    direct = [name for name in shipped_laws() if not isinstance(get_law(name), TwoStageLaw)]
+    together = looks(dict.fromkeys(direct, "direct"))
+    assert alone["power_law_ceiling"] == together["power_law_ceiling"]
+    seen = {(look["color"], look["marker"]) for look in together.values()}
+    assert len(seen) == len(direct)
+    mine = looks({"power_law": "direct", "mine": "direct"})
+    assert mine["power_law"] == together["power_law"]
+    assert mine["mine"]["color"] != mine["power_law"]["color"]
