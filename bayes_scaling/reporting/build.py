@@ -218,6 +218,7 @@ def _alerts(
 def _past(past: Backtest, parts: Sequence[Part]) -> dict[str, Any]:
     models = ["model", "crps", "crps_low", "crps_high", "mae", "cover50", "cover90", "width90"]
     table = past.by_model()
+    stacked = bool(table["weight"].notna().any())
     laws = {
         (part.fit.observations.attrs["benchmark"], part.fit.observations.attrs["metric"]): (
             part.fit.model.law_name
@@ -231,7 +232,8 @@ def _past(past: Backtest, parts: Sequence[Part]) -> dict[str, Any]:
     }
     return {
         "sentence": words.coverage_sentence(past, laws),
-        "models": PageTable.of(table, [*models, "weight", "n"]),
+        "models": PageTable.of(table, [*models, *["weight"] * stacked, "n"]),
+        "stacked": stacked,
         "routes": None if routes is None or routes.empty else PageTable.of(routes),
         "verdicts": past.verdicts(),
         "pictures": [picture(plot(past.scores), text) for text, plot in figures.items()],
