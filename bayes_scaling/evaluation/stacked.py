@@ -59,7 +59,7 @@ class StackedFit(Forecaster):
         seen = {_series(self.fits[name]) for name in self._used}
         if len(seen) > 1:
             raise ModelError(f"fits of different series: {'; '.join(sorted(seen))}")
-        if len({tuple(self.fits[name].posterior.sizes.items()) for name in self._used}) > 1:
+        if len({_draws(self.fits[name]) for name in self._used}) > 1:
             raise ModelError("fits have different numbers of chains or draws; make them alike")
 
     @property
@@ -88,6 +88,10 @@ class StackedFit(Forecaster):
             others = read - set(self.fits[name].model.law.columns)
             forecasts[name] = self.fits[name].forecast(given.without(others), seed=seed)
         return mix(forecasts, self._used, seed or 0)
+
+
+def _draws(fit: Fit) -> tuple[int, int]:
+    return fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]
 
 
 def _series(fit: Fit) -> str:
