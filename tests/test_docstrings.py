@@ -15,7 +15,7 @@ PACKAGE = Path(bayes_scaling.__file__).parent
 NEEDLESS = {"BayesScalingError", "ConvergenceWarning", "ModelError", "RunsError", "RunsWarning"}
 NEEDLESS |= {"ExtrapolationWarning", "SamplerWarning", "__version__"}
 # Objects that functions return: their examples are those of the functions.
-RETURNED = {"Backtest", "Classification", "Comparison", "LadderFit", "TrendFit"}
+RETURNED = {"Backtest", "Classification", "Comparison", "LadderFit", "RequiredBudget", "TrendFit"}
 
 
 def modules():
