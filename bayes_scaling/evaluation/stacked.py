@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -13,10 +12,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import generator
 from bayes_scaling.fitting.questions import Forecaster
-from bayes_scaling.runs import BudgetLike, Budgets
-
-if TYPE_CHECKING:
-    from bayes_scaling.runs import Runs
+from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 
 @dataclass(frozen=True)

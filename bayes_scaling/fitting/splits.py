@@ -12,7 +12,7 @@ from bayes_scaling.laws import ScalingLaw
 from bayes_scaling.runs import Budgets, Runs
 
 # If no run is held out and no budget is asked for, forecast this many times the largest fitted.
-_NEXT_RUN = 10.0
+NEXT_RUN = 10.0
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def split_series(
         raise RunsError(f"no run has at most {cutoff:.3g} FLOPs; the smallest has {least:.3g}")
     notes = series.notes
     if not at and not len(held_out):
-        at = [_NEXT_RUN * fitted.table["flops"].max()]
-        notes += (f"no run is held out: this is {_NEXT_RUN:g} times the largest budget fitted",)
+        at = [NEXT_RUN * fitted.table["flops"].max()]
+        notes += (f"no run is held out: this is {NEXT_RUN:g} times the largest budget fitted",)
     ratio = tokens_per_param if reads_ratio else None
     if new_items is not None and not at:
         raise ModelError("a new test set (--new-items) needs budgets to be forecast on it: --at")

@@ -15,10 +15,9 @@ from bayes_scaling.fitting.error_budgets import error_budget
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import summarise
 from bayes_scaling.fitting.questions import Outcome, RequiredBudget
+from bayes_scaling.fitting.splits import NEXT_RUN
 from bayes_scaling.runs import Budgets, Runs
 
-# A run this many times larger than the largest fitted one is forecast if no budget is asked for.
-NEXT_RUN = 10.0
 _SURE = 0.9
 _HIGHEST = 0.999  # of a target: no probability can be told of a perfect score
 _OUTCOMES: tuple[Outcome, ...] = ("score", "curve")
@@ -120,8 +119,9 @@ class Part:
         """Names of the columns with the probabilities that targets are reached."""
         return [f"P(≥ {target:g})" for target in self.wanted]
 
+    @cached_property
     def forecast_table(self) -> pd.DataFrame:
-        """Return a row a budget: quantiles of score and curve, and probabilities of targets."""
+        """A row a budget: quantiles of score and curve, and probabilities of targets."""
         table = summarise(self.forecast)
         curve = summarise(self.forecast, "curve")
         table["curve_q05"], table["curve_q95"] = curve["q05"], curve["q95"]

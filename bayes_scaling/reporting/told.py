@@ -86,7 +86,7 @@ def tell(part: Part) -> Told:
     plt.switch_backend("agg")
     checks = part.checks.dropna(subset="passed")
     result = ["passed" if ok else "FAILED" for ok in checks["passed"]]
-    first = part.forecast_table().iloc[0]
+    first = part.forecast_table.iloc[0]
     held_out = part.held_out_table
     return Told(
         label=part.label,
@@ -125,7 +125,7 @@ def _alerts(part: Part) -> list[tuple[str, str, str]]:
 
 
 def _forecasts(part: Part) -> pd.DataFrame:
-    table = part.forecast_table()
+    table = part.forecast_table
     shown = pd.DataFrame(
         {
             "series": part.label,

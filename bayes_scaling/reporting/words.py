@@ -23,7 +23,7 @@ _FEW = 30  # scores or runs
 def forecast_sentences(part: Part) -> Iterator[str]:
     """Yield what a fit says of each asked budget, as sure as its posterior is."""
     seen = part.fit.observations.attrs
-    for row in part.forecast_table().to_dict("records"):
+    for row in part.forecast_table.to_dict("records"):
         times = row["flops"] / part.largest
         distance = (
             f"the largest fitted run is {_times(times)} smaller"

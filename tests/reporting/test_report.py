@@ -117,7 +117,7 @@ def test_what_a_law_reads_besides_compute_is_held_at_usual_values(params_tokens_
     by_k = Part("y", pass_at_k_fit, None, (), (0.5,))
     assert by_k.held_inputs["k"] == pass_at_k_fit.runs.table["k"].min()
     for part in (by_ratio, by_k):
-        assert len(part.forecast_table()) == 1
+        assert len(part.forecast_table) == 1
         answer = part.answers[0]
         held = part.fit.probability(answer.target, flops=answer.median, **part.held_inputs)
         assert float(held[0]) == pytest.approx(0.5, abs=0.05)

@@ -154,9 +154,9 @@ def test_any_table_loads_or_is_refused(table):
 
 
 @pytest.mark.slow
-@fuzz(400)
+@fuzz(1_000)
 @given(spoiled_tables())
-def test_hundreds_of_tables(table):
+def test_a_thousand_tables(table):
     check_table(table)
 
 
