@@ -94,6 +94,8 @@ def population(rows: pd.DataFrame) -> pd.DataFrame:
             normal = pm.logp(pm.Normal.dist(mean[kind][:, None], sd), draws)
             pm.Potential(name, pt.logsumexp(normal - prior, axis=1).sum())
         tree = pm.sample(1000, tune=1000, chains=2, cores=2, random_seed=0, progressbar=False)
+    worst = max(float(tree["posterior"][f"{name}_sd"].azstats.rhat()) for name in LEARNED)
+    print(f"largest R-hat of the population's sds: {worst:.3f}", flush=True)
     found = []
     for name in LEARNED:
         mean, sd = (tree["posterior"][f"{name}_{what}"] for what in ("mean", "sd"))

@@ -117,7 +117,7 @@ def main() -> None:
         losses=gadre.losses,
         workers=options.workers,
         folder=options.folder / "trends",
-        on_task=lambda done, whole, name: print(f"  {done} of {whole}: {name}", flush=True),
+        show=lambda done, _, what: print(f"  {done} done: {what}", flush=True),
     )
     seconds = round(time.perf_counter() - start)
     labels = pd.read_csv(options.data / "lourie2025_labels.csv")

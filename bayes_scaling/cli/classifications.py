@@ -86,7 +86,7 @@ def run_classify(
                 rules=rules,
                 workers=at_once,
                 folder=out / "trends",
-                on_task=lambda done, _, name: tell(done, 0, name),
+                show=tell,
                 seed=seed,
             )
         with terminal.status("Drawing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
@@ -119,7 +120,7 @@ def backtest(
     given_folder = None if store is None else store.folder
     with (
         executor_of(workers, executor) as helpers,
-        folder_of(given_folder, alone=helpers is None) as folder,
+        nullcontext(given_folder) if helpers is None else folder_of(given_folder) as folder,
     ):
         # A store in memory serves this process alone.
         kept = store if store is not None and folder == store.folder else FitStore(folder)

@@ -61,8 +61,7 @@ class FitStore:
 
         if self.folder is None:
             return fit_runs(runs, model, **settings)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / self.name(runs, model, **settings)
+        path = self.path(self.name(runs, model, **settings))
         if path.is_file():
             try:
                 return Fit.load(path, law=model.law)
@@ -71,6 +70,19 @@ class FitStore:
         fit = fit_runs(runs, model, **settings)
         fit.save(path)
         return fit
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file in the folder, which is made if it is not there.
+
+        Raises
+        ------
+        BayesScalingError
+            If nothing is kept.
+        """
+        if self.folder is None:
+            raise BayesScalingError("this store has no folder, so it keeps nothing")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / name
 
     def name(self, runs: Runs, model: ScalingModel, **settings: Any) -> str:
         """Return the name of a fit's file, a hash of all that its draws depend on."""

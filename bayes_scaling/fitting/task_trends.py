@@ -6,9 +6,8 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import xarray as xr
@@ -43,25 +42,62 @@ class TaskTrends:
     fits: Mapping[Place, TrendFit] = field(default_factory=dict)
     reasons: Mapping[Place, str] = field(default_factory=dict)
 
+    @property
+    def whole(self) -> TrendFit | None:
+        """The trend of all mixtures together, if it could be fitted."""
+        return next((fit for (mixture, _), fit in self.fits.items() if not mixture), None)
 
-def fit_task_trends(
+    def save(self, path: Path) -> None:
+        """Write the trends to a file."""
+        nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs=self._about())}
+        for i, fit in enumerate(self.fits.values()):
+            nodes |= {f"/{i}/{name}": dataset for name, dataset in fit.to_tree().items()}
+        write_tree(path, xr.DataTree.from_dict(nodes))
+
+    def _about(self) -> dict[str, str]:
+        reasons = [[*place, why] for place, why in self.reasons.items()]
+        return {
+            "task": self.task,
+            "places": json.dumps(list(self.fits)),
+            "reasons": json.dumps(reasons),
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Return the trends of a file.
+
+        Raises
+        ------
+        BayesScalingError
+            If the file cannot be read.
+        """
+        try:
+            tree = read_tree(path)
+            places = [(str(m), str(loss)) for m, loss in json.loads(tree.attrs["places"])]
+            fits = {place: TrendFit.from_tree(tree[f"/{i}"]) for i, place in enumerate(places)}
+            reasons = {(m, loss): why for m, loss, why in json.loads(tree.attrs["reasons"])}
+            return cls(str(tree.attrs["task"]), fits, reasons)
+        except (OSError, KeyError, ValueError) as error:
+            raise BayesScalingError(f"{path} cannot be read: {error}") from error
+
+
+def trends_file(
+    made_by: str,
     name: str,
     runs: Runs,
-    *,
     loss: str,
     losses: Sequence[str],
-    folder: Path | None,
     settings: Mapping[str, Any],
-) -> TaskTrends:
-    """Return the trends of a task, from the folder if they are there."""
-    made_by = version("bayes-scaling")
+) -> str:
+    """Return the name of the file of a task's trends, a hash of all that they depend on."""
     spec = json.dumps([name, loss, [*losses], USUAL, _CONTEXT])
-    path = None if folder is None else folder / name_of_file(made_by, spec, runs, settings)
-    if path is not None and path.is_file():
-        try:
-            return _read(name, path)
-        except (OSError, KeyError, ValueError):
-            pass  # damaged from outside: fit it again and replace it
+    return name_of_file(made_by, spec, runs, settings)
+
+
+def fit_task_trends(
+    name: str, runs: Runs, loss: str, losses: Sequence[str], settings: Mapping[str, Any]
+) -> TaskTrends:
+    """Return the trends of a task: of all mixtures in the loss, and of each in each of losses."""
     places = [("", loss), *((m, one) for m in runs.mixtures for one in losses)]
     fits: dict[Place, TrendFit] = {}
     reasons: dict[Place, str] = {}
@@ -81,32 +117,7 @@ def fit_task_trends(
                 fits[place] = fit_trend(Runs.from_frame(kept), column, **usual | dict(settings))
             except BayesScalingError as error:
                 reasons[place] = str(error).splitlines()[0]
-    found = TaskTrends(name, fits, reasons)
-    if path is not None:
-        _write(path, found)
-    return found
-
-
-def _write(path: Path, trends: TaskTrends) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"reasons": _packed(trends.reasons)})}
-    places = list(trends.fits)
-    nodes["/"].attrs["places"] = json.dumps(places)
-    for i, fit in enumerate(trends.fits.values()):
-        nodes |= {f"/{i}/{name}": dataset for name, dataset in fit.to_tree().items()}
-    write_tree(path, xr.DataTree.from_dict(nodes))
-
-
-def _read(name: str, path: Path) -> TaskTrends:
-    tree = read_tree(path)
-    places = [(str(m), str(loss)) for m, loss in json.loads(tree.attrs["places"])]
-    fits = {place: TrendFit.from_tree(tree[f"/{i}"]) for i, place in enumerate(places)}
-    reasons = {(m, loss): why for m, loss, why in json.loads(tree.attrs["reasons"])}
     return TaskTrends(name, fits, reasons)
-
-
-def _packed(reasons: Mapping[Place, str]) -> str:
-    return json.dumps([[*place, why] for place, why in reasons.items()])
 
 
 def task_names(table: pd.DataFrame) -> pd.Series[str]:

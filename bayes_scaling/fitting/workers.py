@@ -69,9 +69,9 @@ def executor_of(workers: int, executor: Executor | None = None) -> Iterator[Exec
 
 
 @contextmanager
-def folder_of(folder: Path | None, *, alone: bool) -> Iterator[Path | None]:
-    """Yield where work is kept: the given folder, or a temporary one where workers have none."""
-    if folder is not None or alone:
+def folder_of(folder: Path | None) -> Iterator[Path]:
+    """Yield where work is kept: the given folder, or a temporary one."""
+    if folder is not None:
         yield folder
     else:
         with TemporaryDirectory() as temporary:

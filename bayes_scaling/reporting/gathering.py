@@ -192,7 +192,7 @@ class _Work:
         try:
             found = classify(
                 fitted, column, losses=[], workers=self.workers, folder=self.folder / "trends",
-                on_task=lambda done, whole, name: self.tell(f"trend {done} of {whole}: {name}"),
+                show=lambda done, _, what: self.tell(f"{what} ({done} trends done)"),
                 seed=self.settings["seed"],
             )  # fmt: skip
         except (BayesScalingError, RuntimeError) as error:

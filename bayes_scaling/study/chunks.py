@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.study.folder import Outcome, StudyFolder
-from bayes_scaling.study.jobs import Job, Task
-
-if TYPE_CHECKING:
-    from bayes_scaling.fitting.fit import Fit
+from bayes_scaling.study.jobs import AnyTask, Job
 
 
 @dataclass(frozen=True)
@@ -23,13 +19,13 @@ class Chunk:
     ----------
     folder : StudyFolder
         Where the results go. The worker must see it too.
-    tasks : tuple of Task
+    tasks : tuple of AnyTask
     cores : int
         Chains of one fit that run at one time.
     """
 
     folder: StudyFolder
-    tasks: tuple[Task, ...]
+    tasks: tuple[AnyTask, ...]
     cores: int
 
 
@@ -48,28 +44,23 @@ def run_chunk(chunk: Chunk, tell: Callable[[Job], None] = lambda _: None) -> Non
             chunk.folder.record(task.name, _fit(task, chunk))
 
 
-def _fit(task: Task, chunk: Chunk) -> Outcome:
+def _fit(task: AnyTask, chunk: Chunk) -> Outcome:
     file = chunk.folder.fit_file(task.name)
     there = (chunk.folder.path / file).is_file()
     start = perf_counter()
     try:
-        fit = chunk.folder.store.fit(task.runs, task.model, cores=chunk.cores, **task.settings)
-        return _done(fit, file, None if there else round(perf_counter() - start, 3))
+        found = task.fit(chunk.folder.store, chunk.cores)
+        return Outcome(
+            "done",
+            problems="; ".join(found.problems()),
+            **found.to_dict(),
+            seconds=None if there else round(perf_counter() - start, 3),
+            file=file,
+        )
     except (OSError, MemoryError):
         raise  # the machine's fault, not this fit's, so it can be tried again
     except Exception as error:  # one bad fit must not stop the study
         return failed(error)
-
-
-def _done(fit: Fit, file: str, seconds: float | None) -> Outcome:
-    """Return the outcome of a finished fit."""
-    return Outcome(
-        "done",
-        problems="; ".join(fit.diagnostics.problems()),
-        **fit.diagnostics.to_dict(),
-        seconds=seconds,
-        file=file,
-    )
 
 
 def failed(error: Exception) -> Outcome:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
-from functools import partial
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.evaluation.behaviours import BehaviourRules
 from bayes_scaling.evaluation.classification import Classification
-from bayes_scaling.fitting.shares import submit
-from bayes_scaling.fitting.task_trends import TaskTrends, fit_task_trends, task_names
-from bayes_scaling.fitting.workers import cores_of, executor_of, folder_of
+from bayes_scaling.fitting.store import FitStore
+from bayes_scaling.fitting.task_trends import TaskTrends, fit_task_trends, task_names, trends_file
+from bayes_scaling.fitting.workers import folder_of
+from bayes_scaling.inference.diagnostics import Diagnostics
 from bayes_scaling.runs import Runs
+from bayes_scaling.study.crew import do_all
+from bayes_scaling.study.folder import StudyFolder
+from bayes_scaling.study.jobs import Job
+from bayes_scaling.study.watch import Watch
 
 
 def classify(
@@ -27,7 +32,7 @@ def classify(
     workers: int = 1,
     executor: Executor | None = None,
     folder: str | Path | None = None,
-    on_task: Callable[[int, int, str], None] | None = None,
+    show: Callable[[int, int, str], None] = lambda *_: None,
     seed: int = 0,
     **settings: Any,
 ) -> Classification:
@@ -49,9 +54,11 @@ def classify(
     executor : concurrent.futures.Executor, optional
         As for that function.
     folder : path, optional
-        Where finished tasks are kept, so that an interrupted call goes on where it stopped.
-    on_task : callable, optional
-        Called with the number of finished tasks, that of all, and the name of the last one.
+        Where finished tasks are kept as those of a :class:`bayes_scaling.Study` are, with an
+        index.csv. An interrupted call goes on where it stopped.
+    show : callable, optional
+        Called from time to time with how many tasks are done, of how many nothing can be told,
+        and what is under way.
     seed : int
         Seed of the draws.
     **settings
@@ -67,7 +74,9 @@ def classify(
     ModelError
         If no run has a loss, or the loss has to be named.
     BayesScalingError
-        If there is no worker.
+        If there is no worker, or one has died. Finished tasks stay in the folder.
+    KeyboardInterrupt
+        On Ctrl-C. Finished tasks stay in the folder.
 
     References
     ----------
@@ -85,37 +94,115 @@ def classify(
         raise BayesScalingError(f"workers should be at least 1, not {workers}")
     chosen = _choose(runs, loss)
     further = [chosen] if losses is None else list(losses)
-    tasks = dict(_tasks(runs))
-    tell = on_task or (lambda *_: None)
-    cores = {} if executor is None and workers == 1 else {"cores": cores_of(workers, executor)}
-    found: dict[str, TaskTrends] = {}
-    kept = None if folder is None else Path(folder)
-    with (
-        executor_of(workers, executor) as helpers,
-        folder_of(kept, alone=helpers is None) as place,
-    ):
-        work = partial(
-            fit_task_trends,
-            loss=chosen,
-            losses=further,
-            folder=place,
-            settings={"seed": seed, **settings} | cores,
-        )
-        if helpers is not None:
-            # Workers leave trends in the folder: they hold priors, which no process can send.
-            futures = {submit(helpers, _fit_ahead, work, *task): task[0] for task in tasks.items()}
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                tell(done, len(tasks), futures[future])
-        for name, rows in tasks.items():
-            found[name] = work(name, rows)
-            if helpers is None:
-                tell(len(found), len(tasks), name)
-    return Classification(tuple(found[name] for name in tasks), chosen, rules or BehaviourRules())
+    with folder_of(None if folder is None else Path(folder)) as place:
+        kept = StudyFolder(place)
+        kept.prepare()
+        asked = {"seed": seed, **settings}
+        made_by = kept.store.made_by
+        tasks = [
+            TrendTask.of(name, rows, chosen, further, asked, made_by) for name, rows in _tasks(runs)
+        ]
+        _fit_missing(kept, tasks, workers, executor, show)
+        found = tuple(task.load(kept) for task in tasks)
+    return Classification(found, chosen, rules or BehaviourRules())
 
 
-def _fit_ahead(work: Callable[..., TaskTrends], name: str, runs: Runs) -> None:
-    work(name, runs)
+@dataclass(frozen=True)
+class TrendTask:
+    """The trends of one task, as work for a study's workers.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file of its trends.
+    job : Job
+    task : str
+        Name of the task.
+    runs : Runs
+        Its runs, of all mixtures.
+    loss : str
+        The loss of the trend of all mixtures together.
+    losses : tuple of str
+        Losses of the trends of each mixture.
+    settings : dict
+        For :func:`bayes_scaling.fitting.trend_fit.fit_trend`.
+    """
+
+    name: str
+    job: Job
+    task: str
+    runs: Runs
+    loss: str
+    losses: tuple[str, ...]
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        task: str,
+        runs: Runs,
+        loss: str,
+        losses: Sequence[str],
+        settings: dict[str, Any],
+        made_by: str,
+    ) -> Self:
+        """Return the work on a task, by a version of the package."""
+        mixtures = ", ".join(runs.mixtures)
+        job = Job(f"trend in {loss}", runs.benchmarks[0], runs.metrics[0], mixtures, None, None)
+        name = trends_file(made_by, task, runs, loss, losses, settings)
+        return cls(name, job, task, runs, loss, tuple(losses), settings)
+
+    def fit(self, store: FitStore, cores: int) -> Diagnostics:
+        """Fit the trends and keep them; an error says why there is none of all mixtures."""
+        settings = self.settings | {"cores": cores}
+        found = fit_task_trends(self.task, self.runs, self.loss, self.losses, settings)
+        found.save(store.path(self.name))
+        if found.whole is None:
+            raise BayesScalingError(found.reasons["", self.loss])
+        return found.whole.diagnostics
+
+    def load(self, kept: StudyFolder) -> TaskTrends:
+        """Return the trends that were kept; where nothing could be kept, the reason."""
+        outcome = kept.outcome(self.name)
+        try:
+            return self._read(kept)
+        except BayesScalingError:
+            if outcome.status != "failed":
+                raise
+            return TaskTrends(self.task, reasons={("", self.loss): outcome.reason})
+
+    def is_done(self, kept: StudyFolder) -> bool:
+        """Return whether the trends, or reasons why there are none, are there and can be read."""
+        try:
+            self._read(kept)
+        except BayesScalingError:
+            return False
+        return kept.outcome(self.name).status != "pending"
+
+    def _read(self, kept: StudyFolder) -> TaskTrends:
+        return TaskTrends.load(kept.path / kept.fit_file(self.name))
+
+
+def _fit_missing(
+    kept: StudyFolder,
+    tasks: Sequence[TrendTask],
+    workers: int,
+    executor: Executor | None,
+    show: Callable[[int, int, str], None],
+) -> None:
+    """Fit the tasks that are not there, or whose files are damaged."""
+    jobs = {task.name: task.job for task in tasks}
+    left = [task for task in tasks if not task.is_done(kept)]
+    for task in left:
+        kept.forget(task.name)
+
+    def how_to_go_on() -> str:
+        done = len(kept.finished() & jobs.keys())
+        return f"{done} of {len(jobs)} tasks are in {kept.path}; the same call goes on from there"
+
+    with Watch(kept, jobs, show) as watch:
+        # Each is a part of its own: a task takes longer than the machine code that tasks share.
+        do_all(kept, [[task] for task in left], workers, executor, watch.look, how_to_go_on)
 
 
 def _choose(runs: Runs, loss: str | None) -> str:

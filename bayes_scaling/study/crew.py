@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 
+from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.fitting.shares import split, submit
 from bayes_scaling.fitting.workers import cores_of, executor_of
 from bayes_scaling.study.chunks import Chunk, run_chunk
 from bayes_scaling.study.folder import StudyFolder
-from bayes_scaling.study.jobs import Job, Task
+from bayes_scaling.study.jobs import AnyTask, Job
 
 _LOOK_SECONDS = 0.5
 
 
 def do_all(
     folder: StudyFolder,
-    groups: Sequence[Sequence[Task]],
+    groups: Sequence[Sequence[AnyTask]],
     workers: int,
     executor: Executor | None,
     look: Callable[[Job | None], None],
+    how_to_go_on: Callable[[], str],
 ) -> None:
     """Do all tasks; those of a group share machine code.
 
@@ -27,14 +29,38 @@ def do_all(
     ----------
     folder : StudyFolder
         Where the results go.
-    groups : sequence of sequence of Task
+    groups : sequence of sequence of AnyTask
     workers : int
         Tasks that run at one time.
     executor : concurrent.futures.Executor or None
         What runs them instead of this process or new ones.
     look : callable
         Called from time to time, with the job about to be fitted if that is known.
+    how_to_go_on : callable
+        Returns what a user is told who stops the work, or whose worker has died.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        On Ctrl-C, with how to go on.
+    BayesScalingError
+        If the work cannot go on, with the reason and how to go on.
     """
+    try:
+        _do_all(folder, groups, workers, executor, look)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(how_to_go_on()) from None
+    except Exception as error:
+        raise BayesScalingError(f"{_why(error)}: {how_to_go_on()}") from error
+
+
+def _do_all(
+    folder: StudyFolder,
+    groups: Sequence[Sequence[AnyTask]],
+    workers: int,
+    executor: Executor | None,
+    look: Callable[[Job | None], None],
+) -> None:
     parts = split(groups, workers)
     if not parts:
         return
@@ -61,3 +87,12 @@ def _send(chunks: Sequence[Chunk], executor: Executor, look: Callable[[Job | Non
     finally:
         for future in futures:
             future.cancel()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, BrokenExecutor):
+        return (
+            "a worker process ended at once or was killed (out of memory? or a script without "
+            'if __name__ == "__main__":?)'
+        )
+    return f"the work stopped, {type(error).__name__}: {error}"

@@ -85,10 +85,14 @@ class StudyFolder:
 
     # ---- the study itself ----------------------------------------------------------------------
 
-    def write_spec(self, spec: dict[str, Any], runs: Runs) -> None:
-        """Write the study's runs, then its specification, which shows that the rest is complete."""
+    def prepare(self) -> None:
+        """Make the folders of fits and outcomes."""
         for name in (_FITS, _OUTCOMES):
             (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    def write_spec(self, spec: dict[str, Any], runs: Runs) -> None:
+        """Write the study's runs, then its specification, which shows that the rest is complete."""
+        self.prepare()
         write_tree(self.path / _RUNS, xr.DataTree(runs.to_xarray()))
         atomic.write_text(self.path / _SPEC, json.dumps(spec, indent=2) + "\n")
 

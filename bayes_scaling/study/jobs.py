@@ -6,11 +6,15 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from bayes_scaling.fitting.store import FitStore
 from bayes_scaling.modelling.model import ScalingModel
 from bayes_scaling.runs import Runs, SeriesKey
 from bayes_scaling.runs.draft import PASS_AT_K
+
+if TYPE_CHECKING:
+    from bayes_scaling.inference.diagnostics import Diagnostics
 
 
 class Job(NamedTuple):
@@ -68,6 +72,25 @@ class Task:
     runs: Runs
     model: ScalingModel
     settings: dict[str, Any]
+
+    def fit(self, store: FitStore, cores: int) -> Diagnostics:
+        """Make the fit and keep it, or read it if it is there."""
+        return store.fit(self.runs, self.model, cores=cores, **self.settings).diagnostics
+
+
+class AnyTask(Protocol):
+    """What a worker of a study can do: a fit of a law, or the trends of a task."""
+
+    @property
+    def name(self) -> str:
+        """Name of the file of what it makes."""
+
+    @property
+    def job(self) -> Job:
+        """What it is of."""
+
+    def fit(self, store: FitStore, cores: int) -> Diagnostics:
+        """Make it and keep it, or read it if it is there; say how well it was sampled."""
 
 
 def jobs_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
 from shlex import quote
@@ -168,7 +168,7 @@ class Study:
                 progress_bar(len(self.jobs), shown=progress) as show,
                 Watch(self._kept, self._by_name, show) as watch,
             ):
-                self._work(groups, workers, executor, watch)
+                do_all(self._kept, groups, workers, executor, watch.look, self._how_to_go_on)
         return self.index()
 
     def _settle(self) -> None:
@@ -195,16 +195,6 @@ class Study:
                 "choose another folder, or go on with that one by Study.resume"
             )
         self._kept.tidy()
-
-    def _work(
-        self, groups: list[list[Task]], workers: int, executor: Executor | None, watch: Watch
-    ) -> None:
-        try:
-            do_all(self._kept, groups, workers, executor, watch.look)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(self._how_to_go_on()) from None
-        except Exception as error:
-            raise BayesScalingError(f"{_why(error)}: {self._how_to_go_on()}") from error
 
     def _pending(self) -> list[list[Task]]:
         """Return the tasks left, grouped by shared machine code, the slowest groups first.
@@ -304,12 +294,3 @@ def _by_stem(names: Sequence[str | Path]) -> dict[str, str | Path]:
 def _floats(values: Sequence[float | None]) -> list[float | None]:
     """Return numbers as floats, so that 20 and 20.0 are the same."""
     return [None if value is None else float(value) for value in values]
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, BrokenExecutor):
-        return (
-            "a worker process ended at once or was killed (out of memory? or a script without "
-            'if __name__ == "__main__":?)'
-        )
-    return f"the study stopped, {type(error).__name__}: {error}"

@@ -90,22 +90,60 @@ def test_finished_tasks_are_not_fitted_again(runs, folder, found, monkeypatch):
 
     monkeypatch.setattr(task_trends, "fit_trend", fail)
     again = classify(runs, "loss_web", losses=runs.losses, folder=folder, **QUICK)
-    pd.testing.assert_frame_equal(again.table(), found.table(), rtol=1e-3)
+    pd.testing.assert_frame_equal(again.table(), found.table())
 
 
 @pytest.mark.slow
 def test_workers_find_the_same(runs, found):
-    names = []
-    again = classify(runs, "loss_web", workers=2, on_task=lambda *done: names.append(done), **QUICK)
-    pd.testing.assert_frame_equal(again.table(), found.table(), rtol=1e-3)
-    assert [done for done, _, _ in names] == [1, 2, 3]
-    assert {name for _, _, name in names} == {"easy", "easy_zeroshot", "dull"}
+    told = []
+    again = classify(
+        runs, "loss_web", losses=runs.losses, workers=2, show=lambda *now: told.append(now), **QUICK
+    )
+    pd.testing.assert_frame_equal(again.table(), found.table())
+    assert told[-1][:2] == (2, 1)  # of one nothing can be told
+    assert any("easy_zeroshot" in what for _, _, what in told)
+
+
+def test_the_folder_has_an_index_of_what_became_of_each_task(found, folder):
+    index = pd.read_csv(folder / "index.csv").set_index("benchmark")
+    assert index["status"].to_dict() == {"easy": "done", "easy_zeroshot": "done", "dull": "failed"}
+    assert "every score is 0.25" in index.loc["dull", "reason"]
+    assert index.loc["easy", "mixture"] == "a, b"
+    assert (index["model"] == "trend in loss_web").all()
+
+
+def test_ctrl_c_keeps_finished_tasks_and_says_so(runs, tmp_path, monkeypatch):
+    made = []
+
+    def interrupted(*given, **options):
+        if made:
+            raise KeyboardInterrupt
+        made.append(given)
+        return fit(*given, **options)
+
+    fit = task_trends.fit_trend
+    monkeypatch.setattr(task_trends, "fit_trend", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 3 tasks are in .*the same call goes on"):
+        classify(runs, "loss_web", losses=[], folder=tmp_path, **QUICK)
+
+
+def test_trouble_with_one_task_leaves_the_others(runs, monkeypatch):
+    def fail(one, *given, **options):
+        if one.benchmarks == ("easy",):
+            raise RuntimeError("no luck")
+        return fit(one, *given, **options)
+
+    fit = task_trends.fit_trend
+    monkeypatch.setattr(task_trends, "fit_trend", fail)
+    table = classify(runs, "loss_web", losses=[], **QUICK).table().set_index("task")
+    assert table.loc["easy", "reason"] == "RuntimeError: no luck"
+    assert table.loc["easy_zeroshot", "behaviour"] == "inverse"
 
 
 def test_a_damaged_file_is_fitted_again(runs, tmp_path):
     one = runs.select("easy_zeroshot")
     first = classify(one, "loss_web", losses=[], folder=tmp_path, **QUICK)
-    (file,) = tmp_path.glob("*.nc")
+    (file,) = tmp_path.glob("fits/*.nc")
     file.write_bytes(b"cut off")
     again = classify(one, "loss_web", losses=[], folder=tmp_path, **QUICK)
     pd.testing.assert_frame_equal(first.table(), again.table())
