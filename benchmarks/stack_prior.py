@@ -1,4 +1,4 @@
-"""Weights of a stacked forecast for a ladder that has no past: even, or learned over other ladders?
+"""Weights of a stacked forecast of a ladder without a past: even, or learned over other ladders.
 
 Run: uv run python benchmarks/default_law.py --data FOLDER --folder DIR
      uv run python benchmarks/stack_prior.py --folder DIR [--write-docs]
