@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def write(folder: Path, found: Classification, tables: ClassificationTables) -> 
             table.to_csv(folder / f"{name}.csv", index=False)
             names.append(f"{name}.csv")
     plt.switch_backend("agg")
-    figures = {"behaviours.png": plot_behaviours}
+    figures: dict[str, Callable[[Classification], Any]] = {"behaviours.png": plot_behaviours}
     if len(tables.context):
         figures["flips.png"] = plot_flips
     for name, plot in figures.items():

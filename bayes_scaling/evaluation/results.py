@@ -10,6 +10,7 @@ import pandas as pd
 from bayes_scaling.evaluation.intervals import INTERVALS, paired_differences, score_intervals
 from bayes_scaling.evaluation.routes import RoutePair, compare_routes
 from bayes_scaling.evaluation.scoring import aggregate
+from bayes_scaling.evaluation.uncertainty import Clusters
 from bayes_scaling.evaluation.verdicts import STACKED, judge
 
 # Mean scores that tables show, in their order.
@@ -107,6 +108,60 @@ class Backtest:
         if self.fits.empty:
             return table
         return table.merge(self.fits, on=key, how="left")
+
+    def by_loo(self) -> pd.DataFrame:
+        """Return a row for each model: how well it predicts fitted runs that are left out.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Largest elpd first: model, elpd (sum of the leave-one-out log densities of the series
+            and cut-offs that all models were fitted to), fits (how many these are), best_on (on
+            how many of them the model has the largest), weight (mean of its stacking weights by
+            leave-one-out) and bad_k (scores whose Pareto k was too large, which were refitted).
+            Empty if :func:`bayes_scaling.backtest` was not asked for it.
+        """
+        if "elpd_loo" not in self.fits:
+            return pd.DataFrame(columns=["model", "elpd", "fits", "best_on", "weight", "bad_k"])
+        key = ["benchmark", "metric", "mixture", "cutoff"]
+        known = self.fits.dropna(subset="elpd_loo")
+        models = known.groupby(key)["model"].transform("nunique")
+        shared = known[models == known["model"].nunique()]
+        best = shared["elpd_loo"] == shared.groupby(key)["elpd_loo"].transform("max")
+        groups = shared.assign(best_on=best).groupby("model")
+        table = groups.agg(
+            elpd=("elpd_loo", "sum"),
+            fits=("elpd_loo", "size"),
+            best_on=("best_on", "sum"),
+            weight=("weight", "mean"),
+            bad_k=("bad_k", "sum"),
+        )
+        return table.sort_values("elpd", ascending=False).reset_index()
+
+    def weights_ahead(self, seed: int = 0) -> dict[str, float]:
+        """Return weights of a stacked forecast beyond all runs that these forecasts are of.
+
+        All scores are the past then: :class:`bayes_scaling.StackedFit` takes the weights with fits
+        of all runs. Those of :attr:`weights` are for the scores here, and know none of them.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of the sampler.
+
+        Returns
+        -------
+        dict
+            Weight of each model that forecast every score, adding up to 1; empty if there are fewer
+            than two. See :func:`~bayes_scaling.evaluation.stacking.stacking_weights`.
+        """
+        from bayes_scaling.evaluation.stacking import stacking_weights  # PyMC takes seconds
+
+        models = self.scores[self.scores["elpd"].notna() & (self.scores["family"] != STACKED)]
+        score = ["benchmark", "metric", "mixture", "cutoff", "run", "training", "flops", "observed"]
+        wide = models.pivot_table("elpd", score, "model", sort=False).dropna(axis=1)
+        densities = {str(name): wide[name].to_numpy() for name in wide}
+        return stacking_weights(densities, Clusters.of(wide.reset_index()), seed=seed)
 
     def differences(self, reference: str | None = None, score: str = "crps") -> pd.DataFrame:
         """Return how much larger the mean score of each model is than that of one of them.

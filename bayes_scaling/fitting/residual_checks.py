@@ -247,18 +247,17 @@ def _neighbours(found: Residuals) -> Check:
     return result.check("neighbours", f"{sentence} {result.expected}{more}")
 
 
-def check_pit(fit: Fit) -> list[Check]:
-    """Return whether leave-one-out PITs are uniform; empty where the test does not apply.
+def loo_tree(fit: Fit) -> xr.DataTree | None:
+    """Return what ArviZ needs for leave-one-out PITs of the scores given their budgets.
 
-    It needs 20 scores that are independent given the curve. The test is ArviZ's
-    (`uniformity_test`), which allows for the dependence of these PITs on each other.
+    It is None below 20 scores, and where scores are not independent given the curve.
     """
     seen = fit.observations
     if fit.bound.likelihood.unit != "row" or seen.sizes["row"] < _MIN_PITS:
-        return []
+        return None
     every = max(1, fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] // _DRAWS)
     thin = replace(fit, posterior=fit.posterior.isel(draw=slice(None, None, every)))
-    tree = xr.DataTree.from_dict(
+    return xr.DataTree.from_dict(
         {
             "posterior": thin.posterior,
             "posterior_predictive": replicate_scores(thin).to_dataset(name="score"),
@@ -266,6 +265,17 @@ def check_pit(fit: Fit) -> list[Check]:
             "observed_data": seen[["score"]],
         }
     )
+
+
+def check_pit(fit: Fit) -> list[Check]:
+    """Return whether leave-one-out PITs are uniform; empty where the test does not apply.
+
+    The test is ArviZ's (`uniformity_test`), which allows for the dependence of these PITs on each
+    other.
+    """
+    tree = loo_tree(fit)
+    if tree is None:
+        return []
     pit = az.loo_pit(tree, random_state=fit.seed)["score"]
     p = float(pit.azstats.uniformity_test(dim="row")[0])
     passed = p >= LEVEL

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from bayes_scaling.errors import ModelError
 from bayes_scaling.fitting.fit import Fit
+
+# What `ax` may be where a figure has several panels.
+Panels = Axes | Sequence[Axes] | NDArray[Any]
 
 # Hues of Okabe and Ito (2008), which stay apart for colour-blind readers; each band comes in a
 # light tone (90%) and a darker one (50%), so that it also survives a black-and-white printer.
@@ -51,6 +59,27 @@ def style() -> Iterator[None]:
         yield
     finally:
         plt.rcParams.update(before)
+
+
+def given_panels(ax: Panels, n: int, what: str) -> tuple[Figure, list[Axes]]:
+    """Return the figure and the first n of the user's axes.
+
+    Raises
+    ------
+    ModelError
+        If there are fewer.
+    """
+    axes: list[Axes] = np.ravel(cast(Any, ax)).tolist()
+    if len(axes) < n:
+        raise ModelError(f"ax should hold {n} axes, {what}, and holds {len(axes)}")
+    return cast(Figure, axes[0].get_figure(root=True)), axes[:n]
+
+
+def warn_above(ax: Axes, problems: Sequence[str]) -> None:
+    """Say above a panel of the user's that draws have not converged, if so."""
+    if problems:
+        text = f"NOT CONVERGED: {'; '.join(problems)}\n{ax.get_title(loc='left')}"
+        ax.set_title(text, color=ALARM, loc="left")
 
 
 def heading(fit: Fit, *details: str) -> str:

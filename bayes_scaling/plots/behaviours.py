@@ -20,7 +20,7 @@ from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
 from bayes_scaling.fitting.trend_fit import TrendFit
 from bayes_scaling.plots import _style
 
-_COLUMNS, _GRID = 6, 60
+_COLUMNS, _POINTS = 6, 60
 # Okabe and Ito (2008).
 COLOURS = {
     "predictable": "#0072B2",
@@ -34,19 +34,26 @@ COLOURS = {
 _MARKERS = "os^Dv"
 
 
-def plot_behaviours(found: Classification) -> Figure:
+def plot_behaviours(found: Classification, *, ax: _style.Panels | None = None) -> Figure:
     """Plot the accuracy of each task against the validation loss, with its trend and behaviour.
 
     Parameters
     ----------
     found : Classification
         From :func:`bayes_scaling.classify`.
+    ax : array of matplotlib.axes.Axes, optional
+        Axes to draw on, one for each task; by default on a new figure.
 
     Returns
     -------
     matplotlib.figure.Figure
         A panel a task: runs by mixture, with the median trend and its 90% band. The colour and
         the title say which behaviour is most probable.
+
+    Raises
+    ------
+    ModelError
+        If `ax` holds too few axes.
 
     Examples
     --------
@@ -57,32 +64,41 @@ def plot_behaviours(found: Classification) -> Figure:
     'loss_c4 (nats); better models to the right'
     """
     rows_of = {row["task"]: row for row in found.table().to_dict("records")}
-    names, there = list(rows_of), {str(row["behaviour"]) for row in rows_of.values()}
-    columns = min(_COLUMNS, len(names))
-    rows = -(-len(names) // columns)
     with _style.style():
-        size = (2.1 * columns + 0.6, 1.75 * rows + 1.0)
-        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+        if ax is None:
+            figure, axes = _grid(found, {str(row["behaviour"]) for row in rows_of.values()})
+        else:
+            figure, axes = _style.given_panels(ax, len(rows_of), "one for each task")
         mixtures = _mixtures(found)
-        for ax, one in zip(axes.flat, found.tasks, strict=False):
+        for panel, one in zip(axes, found.tasks, strict=True):
             row = rows_of[one.task]
-            _title(ax, one.task, row)
+            _title(panel, one.task, row)
             fit = one.fits.get(("", found.loss))
             if fit is None:
-                ax.text(0.5, 0.5, "cannot tell", ha="center", transform=ax.transAxes)
-                ax.set(xticks=[], yticks=[])
+                panel.text(0.5, 0.5, "cannot tell", ha="center", transform=panel.transAxes)
+                panel.set(xticks=[], yticks=[])
             else:
-                _draw(ax, fit, COLOURS[row["behaviour"]], mixtures)
-        for ax in axes.flat[len(names) :]:
-            ax.set_visible(False)
-        figure.supxlabel(f"{found.loss} (nats); better models to the right", fontsize=10)
-        figure.supylabel("Accuracy", fontsize=10)
-        figure.legend(
-            handles=[*_behaviour_handles(there), *_mixture_handles(mixtures, mixtures)],
-            loc="outside upper left",
-            ncols=max(2, columns - 1),
-        )
+                _draw(panel, fit, COLOURS[row["behaviour"]], mixtures)
     return figure
+
+
+def _grid(found: Classification, there: set[str]) -> tuple[Figure, list[Axes]]:
+    """Return a new figure with a panel for each task, labels and legend."""
+    tasks, mixtures = len(found.tasks), _mixtures(found)
+    columns = min(_COLUMNS, tasks)
+    rows = -(-tasks // columns)
+    size = (2.1 * columns + 0.6, 1.75 * rows + 1.0)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for spare in axes.flat[tasks:]:
+        spare.set_visible(False)
+    figure.supxlabel(f"{found.loss} (nats); better models to the right", fontsize=10)
+    figure.supylabel("Accuracy", fontsize=10)
+    figure.legend(
+        handles=[*_behaviour_handles(there), *_mixture_handles(mixtures, mixtures)],
+        loc="outside upper left",
+        ncols=max(2, columns - 1),
+    )
+    return figure, list(axes.flat[:tasks])
 
 
 def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> Axes:
@@ -216,7 +232,7 @@ def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str], *, size: fl
     for mixture in fit.bound.mixtures:
         part = seen.isel(row=np.flatnonzero(seen["mixture"] == mixture))
         first, last = scale.places(np.array([part["loss"].max(), part["loss"].min()]))
-        grid = xr.DataArray(scale.losses(np.linspace(first, last, _GRID)), dims="place")
+        grid = xr.DataArray(scale.losses(np.linspace(first, last, _POINTS)), dims="place")
         curve = fit.curve(grid) + offsets.sel(mixture=mixture)
         low, middle, high = curve.quantile([0.05, 0.5, 0.95], dim="sample").to_numpy()
         ax.fill_between(grid, low, high, color=colour, alpha=0.3, lw=0)

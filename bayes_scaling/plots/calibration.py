@@ -84,7 +84,7 @@ def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     return figure
 
 
-def plot_calibration(scores: pd.DataFrame) -> Figure:
+def plot_calibration(scores: pd.DataFrame, *, ax: _style.Panels | None = None) -> Figure:
     """Plot whether forecast intervals hold as often as they say.
 
     Parameters
@@ -92,6 +92,8 @@ def plot_calibration(scores: pd.DataFrame) -> Figure:
     scores : pandas.DataFrame
         One row per model × held-out score, as :attr:`Backtest.scores`. Point fits have no
         intervals and are left out.
+    ax : array of matplotlib.axes.Axes, optional
+        Two axes to draw on; by default on a new figure.
 
     Returns
     -------
@@ -104,7 +106,7 @@ def plot_calibration(scores: pd.DataFrame) -> Figure:
     Raises
     ------
     ModelError
-        If no score has an interval.
+        If no score has an interval, or `ax` holds fewer than two axes.
 
     Examples
     --------
@@ -118,11 +120,14 @@ def plot_calibration(scores: pd.DataFrame) -> Figure:
     looks = _looks(with_pit)
     shared, note = _shared(with_pit)
     with _style.style():
-        height = max(4.4, 1.8 + 0.36 * len(looks))
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, height))
+        if ax is None:
+            height = max(4.4, 1.8 + 0.36 * len(looks))
+            figure, (left, right) = plt.subplots(1, 2, figsize=(11.0, height))
+            figure.suptitle(f"Calibration of forecasts, {note}", x=0.01, ha="left", size=10.5)
+        else:
+            figure, (left, right) = _style.given_panels(ax, 2, "for the PIT and for coverage")
         _draw_pit(left, shared, looks)
         _draw_coverage(right, shared, looks)
-        figure.suptitle(f"Calibration of forecasts, {note}", x=0.01, ha="left", size=10.5)
     return figure
 
 

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import textwrap
+from typing import cast
 
-from arviz_plots import plot_compare
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayes_scaling.evaluation.comparison import Comparison
 from bayes_scaling.plots import _palette, _style
 
-_DPI = 100
 
-
-def plot_comparison(comparison: Comparison) -> Figure:
+def plot_comparison(comparison: Comparison, *, ax: Axes | None = None) -> Figure:
     """Plot differences of elpd by leave-one-out, with their standard errors.
 
     Parameters
     ----------
     comparison : Comparison
         From :func:`bayes_scaling.evaluation.comparison.compare`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; by default on a new figure. The weights stand to its right.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One row per model, best on top, by :func:`arviz_plots.plot_compare`, with its stacking
-        weight and the number of runs whose Pareto k was too large, which were refitted.
+        One row per model, best on top, with its stacking weight and the number of runs whose
+        Pareto k was too large, which were refitted. It is what :func:`arviz_plots.plot_compare`
+        draws, on axes of the user's, which that function does not take.
 
     Examples
     --------
@@ -38,36 +40,29 @@ def plot_comparison(comparison: Comparison) -> Figure:
     """
     table = comparison.table
     with _style.style():
-        collection = plot_compare(
-            table,
-            backend="matplotlib",
-            visuals={
-                "title": False,
-                "labels": False,
-                "error_bar": {"color": _style.GUIDE, "width": 1.5},
-                "point_estimate": {"alpha": 0.0},
-                "ref_line": {"color": _style.GUIDE},
-            },
-            figure_kwargs={"figsize": (8.8, 1.5 + 0.4 * len(table)), "figsize_units": "inches"},
-        )
-        figure, ax = (collection.viz[name].item() for name in ("figure", "plot"))
-        figure.set_dpi(_DPI)
+        if ax is None:
+            _, ax = plt.subplots(figsize=(8.8, 1.5 + 0.4 * len(table)))
         _draw_points(ax, comparison)
         _annotate(ax, comparison)
-    return figure
+    return cast(Figure, ax.get_figure(root=True))
 
 
 def _draw_points(ax: Axes, comparison: Comparison) -> None:
-    """Draw each model in the colour that it has in the other figures."""
+    """Draw each model in the colour that it has in the other figures, the best one on top."""
+    table = comparison.table
+    places = {name: len(table) - row for row, name in enumerate(table.index)}
+    ax.axvline(0, color=_style.GUIDE, lw=1, ls="--")
+    ax.set_yticks(list(places.values()), [_style.literal(name) for name in places])
     families = {
         name: "two_stage" if fit.model.two_stage else "direct"
         for name, fit in comparison.fits.items()
     }
     looks = _palette.looks(families)
-    for row, name in enumerate(comparison.table.index):
-        place = len(comparison.table) - row
+    for name, place in places.items():
+        middle, error = table["elpd_diff"][name], table["dse"][name]
         look = {k: v for k, v in looks[name].items() if k in ("color", "marker")}
-        ax.plot(comparison.table["elpd_diff"][name], place, ms=7, mec="white", **look)
+        ax.plot([middle - error, middle + error], [place, place], color=_style.GUIDE, lw=1.5)
+        ax.plot(middle, place, ms=7, mec="white", **look)
 
 
 def _annotate(ax: Axes, comparison: Comparison) -> None:

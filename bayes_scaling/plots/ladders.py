@@ -21,7 +21,11 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def plot_ladder(
-    fit: LadderFit, held_out: Runs | None = None, *, flops: ArrayLike | None = None
+    fit: LadderFit,
+    held_out: Runs | None = None,
+    *,
+    flops: ArrayLike | None = None,
+    ax: _style.Panels | None = None,
 ) -> Figure:
     """Plot the score that one future run would have on each benchmark, and on average.
 
@@ -34,11 +38,19 @@ def plot_ladder(
     flops : array_like, optional
         Budgets at which bands are evaluated; by default a grid from the smallest run to three
         times the largest, at the median ratio of tokens to parameters.
+    ax : array of matplotlib.axes.Axes, optional
+        Axes to draw on, one for each benchmark and a last one for their average; by default on a
+        new figure.
 
     Returns
     -------
     matplotlib.figure.Figure
         Bands of the score: 50% and 90%, on the fitted test sets.
+
+    Raises
+    ------
+    ModelError
+        If `ax` holds too few axes.
 
     Warns
     -----
@@ -64,28 +76,46 @@ def plot_ladder(
     average = score.mean("benchmark").expand_dims(benchmark=[_AVERAGE])
     bands = xr.concat([score, average], "benchmark").quantile(_QUANTILES, dim=("chain", "draw"))
     names = bands["benchmark"].to_numpy().tolist()
-    rows = -(-len(names) // _COLUMNS)
     with _style.style():
-        figure, axes = plt.subplots(
-            rows, _COLUMNS, figsize=(11, 2.2 * rows + 0.8), sharex=True, squeeze=False
-        )
-        for ax, name in zip(axes.flat, names, strict=False):
-            _draw_band(ax, grid, bands.sel(benchmark=name))
-            _draw_runs(ax, _scores(fitted, name, len(names) - 1), "fitted runs")
-            _draw_runs(ax, _scores(unseen, name, len(names) - 1), "held-out runs")
-            ax.axvline(fitted["flops"].max(), color=_style.GUIDE, lw=0.8, ls=":")
-            ax.set(xscale="log", title=_style.literal(name))
-        for ax in axes.flat[len(names) :]:
-            ax.set_visible(False)
-        # The lowest visible panel of each column has the labels of the budgets.
-        for place in range(max(0, len(names) - _COLUMNS), len(names)):
-            axes.flat[place].tick_params(labelbottom=True)
-        figure.supxlabel("Training compute C (FLOPs); dotted line: largest fitted run", fontsize=10)
-        figure.supylabel("Accuracy of one run", fontsize=10)
-        handles, labels = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
-        figure.suptitle(_title(fit), x=0.01, ha="left", fontsize=10.5, color=_colour(fit))
+        if ax is None:
+            figure, axes = _canvas(len(names))
+        else:
+            what = "one for each benchmark and one for their average"
+            figure, axes = _style.given_panels(ax, len(names), what)
+        for panel, name in zip(axes, names, strict=True):
+            _draw_band(panel, grid, bands.sel(benchmark=name))
+            _draw_runs(panel, _scores(fitted, name, len(names) - 1), "fitted runs")
+            _draw_runs(panel, _scores(unseen, name, len(names) - 1), "held-out runs")
+            panel.axvline(fitted["flops"].max(), color=_style.GUIDE, lw=0.8, ls=":")
+            panel.set(xscale="log", title=_style.literal(name))
+        if ax is None:
+            _head(figure, axes, fit)
+        else:
+            axes[0].legend()
+            _style.warn_above(axes[0], fit.diagnostics.problems())
     return figure
+
+
+def _canvas(n: int) -> tuple[Figure, list[Axes]]:
+    rows = -(-n // _COLUMNS)
+    figure, axes = plt.subplots(
+        rows, _COLUMNS, figsize=(11, 2.2 * rows + 0.8), sharex=True, squeeze=False
+    )
+    for spare in axes.flat[n:]:
+        spare.set_visible(False)
+    # The lowest visible panel of each column has the labels of the budgets.
+    for place in range(max(0, n - _COLUMNS), n):
+        axes.flat[place].tick_params(labelbottom=True)
+    return figure, list(axes.flat[:n])
+
+
+def _head(figure: Figure, axes: list[Axes], fit: LadderFit) -> None:
+    """Add labels, legend and title to a new figure."""
+    figure.supxlabel("Training compute C (FLOPs); dotted line: largest fitted run", fontsize=10)
+    figure.supylabel("Accuracy of one run", fontsize=10)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels))
+    figure.suptitle(_title(fit), x=0.01, ha="left", fontsize=10.5, color=_colour(fit))
 
 
 def _title(fit: LadderFit) -> str:

@@ -27,7 +27,9 @@ _PRIOR_DRAWS = 2000
 _MOST_WIDTHS = 8.0
 
 
-def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
+def plot_priors(
+    fit: Fit, parameters: Sequence[str] | None = None, *, ax: _style.Panels | None = None
+) -> Figure:
     """Plot the posterior of each parameter with its prior.
 
     Parameters
@@ -37,6 +39,8 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     parameters : sequence of str, optional
         Sampled or textbook parameters; by default all sampled ones. If the law shows a constant
         in place of a parameter, such as the ceiling for its logarithm, that is plotted.
+    ax : array of matplotlib.axes.Axes, optional
+        Axes to draw on, one for each parameter; by default on a new figure.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
     Raises
     ------
     ModelError
-        If the fit has no such parameter.
+        If the fit has no such parameter, or `ax` holds too few axes.
 
     Examples
     --------
@@ -66,18 +70,30 @@ def plot_priors(fit: Fit, parameters: Sequence[str] | None = None) -> Figure:
         )
     prior = fit.prior(_PRIOR_DRAWS)
     with _style.style():
-        figure, axes = _canvas(len(names))
-        for ax, name in zip(axes, names, strict=True):
+        if ax is None:
+            figure, axes = _canvas(len(names))
+        else:
+            figure, axes = _style.given_panels(ax, len(names), "one for each parameter")
+        for panel, name in zip(axes, names, strict=True):
             draws = (d[name].to_numpy().ravel() for d in (fit.posterior, prior))
-            _draw(ax, *draws)
-            _name(ax, fit, name)
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
-        title, colour = _style.heading(fit), _style.heading_colour(fit)
-        figure.suptitle(title, color=colour, x=0.01, ha="left", size=10.5)
-        # Labels of ticks reach beyond their axis.
-        cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.1)
+            _draw(panel, *draws)
+            _name(panel, fit, name)
+        if ax is None:
+            _head(figure, axes, fit)
+        else:
+            axes[0].legend()
+            _style.warn_above(axes[0], fit.diagnostics.problems())
     return figure
+
+
+def _head(figure: Figure, axes: list[Axes], fit: Fit) -> None:
+    """Add title and legend to a new figure."""
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
+    title, colour = _style.heading(fit), _style.heading_colour(fit)
+    figure.suptitle(title, color=colour, x=0.01, ha="left", size=10.5)
+    # Labels of ticks reach beyond their axis.
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(w_pad=0.1)
 
 
 def _default(fit: Fit, single: list[str]) -> list[str]:

@@ -216,9 +216,10 @@ def _alerts(
 
 
 def _past(past: Backtest, parts: Sequence[Part]) -> dict[str, Any]:
-    models = ["model", "crps", "crps_low", "crps_high", "mae", "cover50", "cover90", "width90"]
-    table = past.by_model()
-    stacked = bool(table["weight"].notna().any())
+    columns = ["model", "crps", "crps_low", "crps_high", "mae", "cover50", "cover90", "width90"]
+    weights = past.weights_ahead()
+    table = past.by_model().assign(weight=lambda rows: rows["model"].map(weights))
+    by_loo = past.by_loo()
     laws = {
         (part.fit.observations.attrs["benchmark"], part.fit.observations.attrs["metric"]): (
             part.fit.model.law_name
@@ -232,8 +233,9 @@ def _past(past: Backtest, parts: Sequence[Part]) -> dict[str, Any]:
     }
     return {
         "sentence": words.coverage_sentence(past, laws),
-        "models": PageTable.of(table, [*models, *["weight"] * stacked, "n"]),
-        "stacked": stacked,
+        "models": PageTable.of(table, [*columns, *["weight"] * bool(weights), "n"]),
+        "weighted": bool(weights),
+        "by_loo": None if by_loo.empty else PageTable.of(by_loo),
         "routes": None if routes is None or routes.empty else PageTable.of(routes),
         "verdicts": past.verdicts(),
         "pictures": [picture(plot(past.scores), text) for text, plot in figures.items()],

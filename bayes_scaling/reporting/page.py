@@ -54,7 +54,8 @@ def _cell(column: str, value: Any) -> str:
         return "any"
     if column in _BUDGETS or abs(number) >= 1e5:
         return f"{number:.3g}"
-    return f"{number:.0f}" if number == round(number) and abs(number) > 1 else f"{number:.3g}"
+    whole = abs(number) > 1 and (number == round(number) or abs(number) >= 1000)
+    return f"{number:.0f}" if whole else f"{number:.3g}"
 
 
 def render(**content: Any) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import io
 import json
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from arviz_plots import plot_loo_pit
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bayes_scaling.fitting.residual_checks import loo_tree
 from bayes_scaling.plots import plot_error_budget, plot_forecast, plot_priors
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ _DPI = 110
 # Bands and lines of one figure have few colours, and a palette makes its file three times smaller.
 _COLOURS = 96
 _POINTS = 40
+_PIT_SIZE = {"figsize": (7, 3.2), "figsize_units": "inches"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,17 @@ def error_budget_picture(part: Part) -> Picture:
     """Return the variance of the forecast by source."""
     figure = plot_error_budget(part.error_budget())
     return picture(figure, f"Variance of the forecast of {part.label} by source")
+
+
+def pit_picture(part: Part) -> Picture | None:
+    """Return leave-one-out PITs of the fitted scores; None where they tell nothing."""
+    tree = loo_tree(part.fit)
+    if tree is None:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # large Pareto k: the checks say it
+        drawn = plot_loo_pit(tree, backend="matplotlib", figure_kwargs=_PIT_SIZE)
+    return picture(drawn.viz["figure"].item(), f"Leave-one-out PITs of {part.label}")
 
 
 def _grid(part: Part) -> Any:

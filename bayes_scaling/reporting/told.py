@@ -15,6 +15,7 @@ from bayes_scaling.reporting.pictures import (
     Picture,
     error_budget_picture,
     forecast_picture,
+    pit_picture,
     priors_picture,
 )
 
@@ -56,6 +57,8 @@ class Told:
         Its checks, and its parameters beside their priors.
     forecast, priors, error_budget : Picture
         Its figures.
+    pit : Picture or None
+        Its leave-one-out PITs; None below 20 scores.
     model : ModelText
         Its model.
     """
@@ -78,6 +81,7 @@ class Told:
     forecast: Picture
     priors: Picture
     error_budget: Picture
+    pit: Picture | None
     model: ModelText
 
 
@@ -108,6 +112,7 @@ def tell(part: Part) -> Told:
         forecast=forecast_picture(part),
         priors=priors_picture(part),
         error_budget=error_budget_picture(part),
+        pit=pit_picture(part),
         model=_model(part),
     )
 

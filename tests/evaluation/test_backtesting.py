@@ -1,6 +1,7 @@
 """Rolling origin on simulated and real ladders."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
@@ -104,6 +105,33 @@ def test_weights_add_up_and_the_mixture_lies_between(result, ladders):
     assert row["design_effect"] == len(runs) / 2
     crps = result[0].summary().set_index("model")["crps"]
     assert crps[STACKED] <= crps[["power_law", "drifting_power_law"]].max() + 1e-3
+
+
+@pytest.mark.slow
+def test_leave_one_out_is_summed_over_series(result):
+    fits = result[0].fits
+    table = result[0].by_loo().set_index("model")
+    assert table["elpd"].is_monotonic_decreasing
+    assert (table["fits"] == 2).all()
+    assert table["best_on"].sum() == 2
+    assert table["weight"].sum() == pytest.approx(1)
+    ours = fits[fits["model"] == "power_law"]
+    assert table.loc["power_law", "elpd"] == pytest.approx(ours["elpd_loo"].sum())
+    assert replace(result[0], fits=fits.drop(columns="elpd_loo")).by_loo().empty
+
+
+@pytest.mark.slow
+def test_weights_ahead_come_from_all_scores(result):
+    past, scores = result[0], result[0].scores
+    weights = past.weights_ahead()
+    assert set(weights) == {"power_law", "drifting_power_law"}
+    assert sum(weights.values()) == pytest.approx(1)
+    # A model that would have found every score far more likely gets more weight.
+    better = scores["elpd"].where(scores["model"] != "power_law", scores["elpd"] + 50)
+    raised = replace(past, scores=scores.assign(elpd=better)).weights_ahead()
+    assert raised["power_law"] > max(weights["power_law"], 0.6)
+    alone = scores[scores["model"] == "power_law"]
+    assert replace(past, scores=alone).weights_ahead() == {}
 
 
 @pytest.mark.slow

@@ -247,6 +247,15 @@ def test_interval_is_that_of_the_parameters_table(ceiling_fit):
     np.testing.assert_allclose(drawn(ax, "90% of the posterior")[0], expected.to_numpy())
 
 
+def test_parameters_can_be_drawn_on_given_axes(ceiling_fit, diverged):
+    figure, axes = plt.subplots(1, 2)
+    assert plot_priors(ceiling_fit, ["alpha", "exponent"], ax=axes) is figure
+    assert [ax.get_xlabel() for ax in axes] == ["alpha", "exponent"]
+    assert figure.legends == []
+    plot_priors(diverged, ["exponent"], ax=axes[0])
+    assert "NOT CONVERGED" in axes[0].get_title(loc="left")
+
+
 @pytest.mark.parametrize("names", [["beta"], []])
 def test_parameters_that_there_are_not_are_refused(ceiling_fit, names):
     with pytest.raises(ModelError, match="the fit has level, exponent"):

@@ -44,6 +44,13 @@ def test_each_task_has_a_panel_that_names_its_behaviour(found):
     assert "loss_web (nats)" in figure.get_supxlabel()
 
 
+def test_tasks_can_be_drawn_on_given_axes(found):
+    figure, axes = plt.subplots(1, 4)
+    assert plot_behaviours(found, ax=axes) is figure
+    assert [ax.get_title(loc="left").split("\n")[0] for ax in axes] == [*NAMES, ""]
+    assert figure.legends == []
+
+
 def test_flips_have_a_row_a_task_and_a_column_a_context(found):
     ax = plot_flips(found).axes[0]
     assert [label.get_text() for label in ax.get_yticklabels()] == NAMES

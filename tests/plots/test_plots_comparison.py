@@ -342,6 +342,17 @@ def test_figures_can_be_drawn_on_axes_of_a_larger_figure():
     assert all(ax.get_legend() is not None and ax.get_title(loc="left") for ax in axes)
 
 
+def test_differences_and_calibration_can_be_drawn_on_given_axes(comparison):
+    figure, axes = plt.subplots(2, 2)
+    assert plot_comparison(comparison, ax=axes[0, 0]) is figure
+    assert plot_calibration(made_up(), ax=axes[1]) is figure
+    assert "PIT" in axes[1, 0].get_xlabel()
+    assert "interval" in axes[1, 1].get_xlabel()
+    assert figure.get_suptitle() == ""
+    with pytest.raises(ModelError, match=r"ax should hold 2 axes, .* and holds 1"):
+        plot_calibration(made_up(), ax=axes[0, 1])
+
+
 def test_a_law_has_one_colour_whatever_is_shown_beside_it():
     alone = looks({"power_law_ceiling": "direct"})
     direct = [name for name in shipped_laws() if not isinstance(get_law(name), TwoStageLaw)]

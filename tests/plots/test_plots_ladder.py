@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pooled import BENCHMARKS, fit_of_prior, grid_of_budgets, simulate
 
-from bayes_scaling.errors import ConvergenceWarning
+from bayes_scaling.errors import ConvergenceWarning, ModelError
 from bayes_scaling.plots import plot_ladder
 
 CUTOFF = 1e20
@@ -52,3 +52,15 @@ def test_draws_that_did_not_converge_say_so_in_the_title(fit):
     with pytest.warns(ConvergenceWarning):
         figure = plot_ladder(replace(fit, sample_stats=stats))
     assert "NOT CONVERGED" in figure.get_suptitle()
+
+
+def test_panels_can_be_drawn_on_given_axes(fit):
+    stats = fit.sample_stats.copy(deep=True)
+    stats["diverging"][0, 0] = True
+    figure, axes = plt.subplots(2, 4)
+    with pytest.warns(ConvergenceWarning):
+        assert plot_ladder(replace(fit, sample_stats=stats), ax=axes) is figure
+    assert "NOT CONVERGED" in axes[0, 0].get_title(loc="left")
+    assert axes.flat[len(BENCHMARKS)].get_title(loc="left") == "average of all"
+    with pytest.raises(ModelError, match="one for each benchmark"):
+        plot_ladder(fit, ax=axes[0, 0])

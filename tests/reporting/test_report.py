@@ -15,7 +15,7 @@ from ladders import as_runs
 from trends import CURVES, task
 from typer.testing import CliRunner
 
-from bayes_scaling import Study, backtest, classify, report
+from bayes_scaling import Study, backtest, classify, fit_runs, report
 from bayes_scaling.cli.app import app
 from bayes_scaling.errors import BayesScalingError
 from bayes_scaling.fitting.questions import percent
@@ -165,6 +165,14 @@ def test_a_fit_that_has_not_converged_stands_first(power_law_fit, ceiling_fit, t
     assert "(NOT CONVERGED)" in text[text.index("Series by series") :]
 
 
+def test_left_out_runs_have_a_picture_where_there_are_enough(text, arc_easy, tmp_path):
+    assert text.count("Leave-one-out PITs of ") == 2
+    few = fit_runs(arc_easy.below(1e20), "power_law", draws=200, tune=200, chains=2)
+    assert few.observations.sizes["row"] < 20
+    page = report(few, tmp_path / "few.html").read_text(encoding="utf-8")
+    assert "Leave-one-out PITs of " not in page
+
+
 def test_failed_checks_stand_first(text, power_law_fit):
     failed = power_law_fit.checks().dropna(subset="passed")
     failed = failed[~failed["passed"].astype(bool)]
@@ -236,7 +244,8 @@ def test_nothing_overflows_and_nothing_is_requested(page, tmp_path, width):
 def test_past_forecasts_and_behaviours_are_shown(dclm, power_law_fit, tmp_path):
     names = ["arc_easy", "piqa", "sciq"]
     runs = dclm.select(names, "acc", tokens_per_param=20).below(6e21)
-    past = backtest({"power_law": "power_law"}, runs, [1e21], stack=False)
+    models = {"power_law": "power_law", "power_law_ceiling": "power_law_ceiling"}
+    past = backtest(models, runs, [1e21], stack=False, loo=True)
     rng = np.random.default_rng(5)
     tasks = [task(CURVES[name], rng, name=name).table for name in ("predictable", "trendless")]
     found = classify(Runs.from_frame(pd.concat(tasks)), "loss_web", losses=[], draws=300, tune=300)
@@ -249,6 +258,11 @@ def test_past_forecasts_and_behaviours_are_shown(dclm, power_law_fit, tmp_path):
     assert "50% of 2 tasks depend on loss_web in a predictable way" in text
     assert "do not rely on its probability" not in text  # they have 48 runs each
     assert "least_squares_direct" in text
+    assert "Leave-one-out among the smaller fitted runs" in text
+    for row in past.by_loo().itertuples():
+        assert re.search(rf"<td>{row.model}</td><td>{row.elpd:.3g}</td>", text)
+    for weight in past.weights_ahead().values():
+        assert f"<td>{weight:.3g}</td>" in text
     assert "made so" in text
 
 
