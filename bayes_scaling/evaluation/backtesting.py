@@ -55,6 +55,7 @@ def backtest(
     loss: str = "auto",
     stack: bool = True,
     loo: bool = False,
+    refit: bool = True,
     store: FitStore | None = None,
     on_fit: Callable[[str], None] | None = None,
     workers: int = 1,
@@ -80,6 +81,9 @@ def backtest(
         run above the cut-off.
     loo : bool
         Whether to compare the fits of each series by leave-one-out as well.
+    refit : bool
+        Whether leave-one-out refits a model where a Pareto k is too large; see
+        :func:`bayes_scaling.compare`.
     store : FitStore, optional
         Where finished fits are kept. Several workers need a folder that all of them see; without
         one they take a temporary folder.
@@ -126,7 +130,8 @@ def backtest(
         kept = store if store is not None and folder == store.folder else FitStore(folder)
         if helpers is not None:
             settings = {"cores": cores_of(workers, executor)} | settings
-        job = _Job(given, kept, settings, loo=loo, loss=loss if baselines else None)
+        point_loss = loss if baselines else None
+        job = _Job(given, kept, settings, loo=loo, refit=refit, loss=point_loss)
         if helpers is not None:
             tasks = _all_tasks(runs, cutoffs, given, stack=stack)
             for done, whole in fit_ahead(kept, tasks, settings, helpers, workers):
@@ -231,6 +236,7 @@ class _Job:
     store: FitStore
     settings: Mapping[str, Any]
     loo: bool
+    refit: bool
     loss: str | None  # of the point fits; None for none
 
     def _fit_all(self, origin: _Origin, scored: _Scored) -> dict[str, Fit]:
@@ -252,7 +258,7 @@ class _Job:
         fits = self._fit_all(origin, found)
         forecasts = {name: fit.forecast_runs(origin.ahead) for name, fit in fits.items()}
         densities = {name: log_density(fit, forecasts[name]) for name, fit in fits.items()}
-        found.fits.extend(_fit_rows(origin, fits, loo=self.loo))
+        found.fits.extend(_fit_rows(origin, fits, loo=self.loo, refit=self.refit))
         for name, fit in fits.items():
             family = "two_stage" if fit.model.two_stage else "direct"
             found.tables.append(_table(forecasts[name], densities[name], origin, name, family))
@@ -334,9 +340,12 @@ def _mixed_density(densities: Mapping[str, np.ndarray], share: Mapping[str, floa
     return np.asarray(logsumexp(terms, axis=0))
 
 
-def _fit_rows(origin: _Origin, fits: Mapping[str, Fit], *, loo: bool) -> Iterator[dict[str, Any]]:
+def _fit_rows(
+    origin: _Origin, fits: Mapping[str, Fit], *, loo: bool, refit: bool
+) -> Iterator[dict[str, Any]]:
     """Yield a row on each fit: how it converged, and its leave-one-out score."""
-    table = comparison.compare(fits).table if loo and len(fits) > 1 else None
+    compared = loo and len(fits) > 1
+    table = comparison.compare(fits, refit=refit).table if compared else None
     for name, fit in fits.items():
         row = {
             "model": name,

@@ -118,7 +118,7 @@ class Backtest:
             Largest elpd first: model, elpd (sum of the leave-one-out log densities of the series
             and cut-offs that all models were fitted to), fits (how many these are), best_on (on
             how many of them the model has the largest), weight (mean of its stacking weights by
-            leave-one-out) and bad_k (scores whose Pareto k was too large, which were refitted).
+            leave-one-out) and bad_k (scores whose Pareto k was too large: refitted if asked for).
             Empty if :func:`bayes_scaling.backtest` was not asked for it.
         """
         if "elpd_loo" not in self.fits:

@@ -21,7 +21,7 @@ from bayes_scaling.laws import Constant, Parameter
 from bayes_scaling.plots import _style
 
 _MOST_COLUMNS = 3
-_PRIOR_DRAWS = 2000
+_PRIOR_DRAWS = 1000
 # A prior is often far wider than the posterior. An axis shows at most this many widths of
 # the posterior's 90% interval, so that its shape can be read.
 _MOST_WIDTHS = 8.0

@@ -178,7 +178,8 @@ class _Work:
         cutoff = default_cutoff(fitted)
         options: dict[str, Any] = {"store": self.store, "workers": self.workers, **self.settings}
         try:
-            options |= {"stack": False, "loo": True, "on_fit": self.tell}
+            # Refitting would take longer than all the rest; the page counts large Pareto k.
+            options |= {"stack": False, "loo": True, "refit": False, "on_fit": self.tell}
             return backtest(models, fitted, [cutoff], **options), []
         except (BayesScalingError, RuntimeError) as error:
             return None, [f"there are no past forecasts below {cutoff:.2g} FLOPs: {error}"]

@@ -91,8 +91,12 @@ def pit_picture(part: Part) -> Picture | None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # large Pareto k: the checks say it
-        drawn = plot_loo_pit(tree, backend="matplotlib", figure_kwargs=_PIT_SIZE)
-    return picture(drawn.viz["figure"].item(), f"Leave-one-out PITs of {part.label}")
+        drawn = plot_loo_pit(
+            tree, backend="matplotlib", visuals={"title": False}, figure_kwargs=_PIT_SIZE
+        )
+    figure = drawn.viz["figure"].item()
+    figure.set_layout_engine("constrained")
+    return picture(figure, f"Leave-one-out PITs of {part.label}")
 
 
 def _grid(part: Part) -> Any:
