@@ -11,6 +11,9 @@ the four pairs in compute, ladders of several ratios the two pairs in parameters
 route helps, in a band of distance, if the 90% interval of the difference of mean CRPS, clustered by
 run and benchmark, lies on its side of 0; otherwise the answer is "cannot tell".
 
+There is a table by benchmark as well, without intervals: the forecasts of one benchmark's runs come
+from one curve, so one benchmark does not say how far chance goes.
+
 Fits are kept in DIR, so that a run may be stopped and goes on. Prints the tables, and one JSON line
 last.
 """
@@ -147,9 +150,19 @@ def coverage_of(name: str, result: Backtest) -> pd.DataFrame:
     )
 
 
-def write_docs(whole: pd.DataFrame, coverage: pd.DataFrame) -> None:
-    """Write both tables into docs/comparison.md, laws side by side, and all rows as CSV."""
-    whole.to_csv(ROOT / "docs" / "routes.csv", index=False)
+def merged(new: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return a kept table with the rows of the ladders that were run now, and keep it."""
+    old = pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else new.iloc[:0]
+    table = pd.concat([old[~old["ladder"].isin(new["ladder"])], new], ignore_index=True)
+    table.to_csv(path, index=False)
+    return table
+
+
+def write_docs(new: pd.DataFrame, by_benchmark: pd.DataFrame, new_coverage: pd.DataFrame) -> None:
+    """Write the tables into docs/comparison.md, laws side by side; other ladders' rows stay."""
+    whole = merged(new, ROOT / "docs" / "routes.csv")
+    merged(by_benchmark, ROOT / "docs" / "routes_by_benchmark.csv")
+    coverage = merged(new_coverage, ROOT / "docs" / "routes_coverage.csv")
     marks = {"cannot tell": "", "direct": " **direct**", "through the loss": " **loss**"}
     cells = whole.assign(cell=whole["difference"] + whole["better"].map(marks))
     page = ROOT / "docs" / "comparison.md"
@@ -175,19 +188,20 @@ def main() -> None:
     parser.add_argument("--write-docs", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    start, tables, coverage = time.perf_counter(), [], []
+    start, tables, by_benchmark, coverage = time.perf_counter(), [], [], []
     for ladder in ladders(options.data):
         if options.only and ladder.name not in options.only:
             continue
         print(f"{ladder.name}: cut-offs {ladder.cutoffs}", flush=True)
         result = run(ladder, options.folder, options.workers)
         tables.append(table_of(ladder.name, result, ["distance"]))
+        by_benchmark.append(table_of(ladder.name, result, ["benchmark"]))
         coverage.append(coverage_of(ladder.name, result))
         result.scores.to_csv(options.folder / f"{ladder.name}.csv", index=False)
         print(tables[-1].to_string(index=False), coverage[-1].to_string(index=False), sep="\n")
     whole = pd.concat(tables, ignore_index=True)
     if options.write_docs:
-        write_docs(whole, pd.concat(coverage))
+        write_docs(whole, pd.concat(by_benchmark), pd.concat(coverage))
     answers = whole["better"].value_counts().to_dict()
     print(json.dumps({"answers": answers, "seconds": round(time.perf_counter() - start)}))
 
