@@ -102,7 +102,12 @@ def classify(
         tasks = [
             TrendTask.of(name, rows, chosen, further, asked, made_by) for name, rows in _tasks(runs)
         ]
-        _fit_missing(kept, tasks, workers, executor, show)
+        what_next = (
+            "give a folder to keep them"
+            if folder is None
+            else f"they are in {place}, and the same call goes on from there"
+        )
+        _fit_missing(kept, tasks, workers, executor, show, what_next)
         found = tuple(task.load(kept) for task in tasks)
     return Classification(found, chosen, rules or BehaviourRules())
 
@@ -189,6 +194,7 @@ def _fit_missing(
     workers: int,
     executor: Executor | None,
     show: Callable[[int, int, str], None],
+    what_next: str,
 ) -> None:
     """Fit the tasks that are not there, or whose files are damaged."""
     jobs = {task.name: task.job for task in tasks}
@@ -198,7 +204,7 @@ def _fit_missing(
 
     def how_to_go_on() -> str:
         done = len(kept.finished() & jobs.keys())
-        return f"{done} of {len(jobs)} tasks are in {kept.path}; the same call goes on from there"
+        return f"{done} of {len(jobs)} tasks are done; {what_next}"
 
     with Watch(kept, jobs, show) as watch:
         # Each is a part of its own: a task takes longer than the machine code that tasks share.

@@ -123,8 +123,10 @@ def test_ctrl_c_keeps_finished_tasks_and_says_so(runs, tmp_path, monkeypatch):
 
     fit = task_trends.fit_trend
     monkeypatch.setattr(task_trends, "fit_trend", interrupted)
-    with pytest.raises(KeyboardInterrupt, match=r"1 of 3 tasks are in .*the same call goes on"):
+    with pytest.raises(KeyboardInterrupt, match=r"1 of 3 tasks are done; they are in .* same call"):
         classify(runs, "loss_web", losses=[], folder=tmp_path, **QUICK)
+    with pytest.raises(KeyboardInterrupt, match="0 of 3 tasks are done; give a folder"):
+        classify(runs, "loss_web", losses=[], **QUICK)
 
 
 def test_trouble_with_one_task_leaves_the_others(runs, monkeypatch):
