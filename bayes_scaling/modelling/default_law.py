@@ -27,8 +27,9 @@ def choose_default(runs: Runs) -> tuple[str, str]:
     Returns
     -------
     name : str
-        A ready model: drifting_params_tokens where all runs have parameters and tokens whose
-        ratio varies, pass_at_k where runs have several k, else drifting_power_law_ceiling.
+        A ready model: drifting_params_tokens where all runs have parameters and tokens, and both
+        vary, as does their ratio; pass_at_k where runs have several k; else
+        drifting_power_law_ceiling.
     reason : str
         One sentence.
 
@@ -43,6 +44,14 @@ def choose_default(runs: Runs) -> tuple[str, str]:
     if table["k"].nunique() > 1:
         return _OF_SAMPLES, f"{_OF_SAMPLES} is the default where runs have several k of pass@k."
     if table[["params", "tokens"]].notna().to_numpy().all() and ratios_vary(table):
+        constant = [name for name in ("params", "tokens") if table[name].nunique() == 1]
+        if constant:
+            return (
+                IN_COMPUTE,
+                f"{IN_COMPUTE} is the default where all runs have the same {constant[0]}: nothing "
+                f"says what other {constant[0]} would do, so a forecast is of larger runs with as "
+                "many.",
+            )
         return (
             IN_BOTH,
             f"{IN_BOTH} is the default where the ratio of tokens to params varies: {_CALIBRATED}.",

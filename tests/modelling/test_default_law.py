@@ -33,3 +33,17 @@ def test_runs_without_params_and_tokens_get_the_law_in_compute():
     table = load_dataset(mixture="dclm").select("arc_easy", "acc").table
     bare = Runs.from_frame(table.assign(params=None, tokens=None))
     assert choose_default(bare)[0] == "drifting_power_law_ceiling"
+
+
+@pytest.mark.parametrize("constant", ["tokens", "params"])
+def test_runs_that_differ_in_one_of_them_get_the_law_in_compute(constant):
+    """Models of one family are often trained on as many tokens each."""
+    table = load_dataset(mixture="dclm").select("arc_easy", "acc", tokens_per_param=20).table
+    table = table.assign(**{constant: 180e9})
+    table["flops"] = 6 * table["params"] * table["tokens"]
+    runs = Runs.from_frame(table.drop(columns="tokens_per_param", errors="ignore"))
+    name, reason = choose_default(runs)
+    assert name == "drifting_power_law_ceiling"
+    assert f"all runs have the same {constant}" in reason
+    assert reason.count(". ") == 0
+    load_model(name).on(runs)
