@@ -155,7 +155,7 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     start, store = time.perf_counter(), FitStore(options.folder)
-    known = [one for one in ladders(options.data) if "own loss" not in one.name]
+    known = [one for one in ladders(options.data, slice(None)) if "own loss" not in one.name]
     known = [one for one in known if "all ratios" not in one.name]
     rows = pd.concat([posteriors(one, store) for one in known], ignore_index=True)
     print(rows.groupby(["ladder", "type"]).size().to_string(), flush=True)
