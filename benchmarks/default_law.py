@@ -30,8 +30,8 @@ The same rule, with two candidates, chooses between versions of a law (the rando
 0.7 and the drift that returns to its mean). Fits that have not converged stay in, and are counted.
 
 Fits are kept in DIR, so that a run may be stopped and goes on; so are the scores of each ladder,
-which are read from there for ladders that --only does not name. Prints the tables, and one JSON line
-last.
+which are read from there for ladders that --only does not name. Prints the tables, and one JSON
+line last.
 """
 
 import argparse
