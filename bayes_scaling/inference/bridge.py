@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import arviz as az
 import numpy as np
@@ -38,9 +39,16 @@ class Normal:
 
     def log_density(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the log density at points (..., size)."""
-        deviations = (points - self.mean) @ np.linalg.inv(self.root).T
-        volume = np.log(np.diag(self.root)).sum() + self.mean.size / 2 * np.log(2 * np.pi)
-        return np.asarray(-0.5 * np.square(deviations).sum(axis=-1) - volume)
+        deviations = (points - self.mean) @ self._inverse.T
+        return np.asarray(-0.5 * np.square(deviations).sum(axis=-1) - self._volume)
+
+    @cached_property
+    def _inverse(self) -> NDArray[np.float64]:
+        return np.linalg.inv(self.root)
+
+    @cached_property
+    def _volume(self) -> float:
+        return float(np.log(np.diag(self.root)).sum() + self.mean.size / 2 * np.log(2 * np.pi))
 
     def draw(self, draws: int, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return draws (draw, size)."""

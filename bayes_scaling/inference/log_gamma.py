@@ -103,5 +103,7 @@ def with_fast_log_gamma(graph: Any) -> Any:
     for variable in ancestors([graph]):
         node = variable.owner
         if node is not None and isinstance(getattr(node.op, "scalar_op", None), GammaLn):
-            replaced[variable] = variable.type.filter_variable(fast_log_gamma(*node.inputs))
+            replaced[variable] = variable.type.filter_variable(
+                fast_log_gamma(*node.inputs).astype(variable.dtype)
+            )
     return clone_replace([graph], replaced)[0] if replaced else graph

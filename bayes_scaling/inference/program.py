@@ -35,7 +35,6 @@ from bayes_scaling.inference.machine_code import compile_density, unchanged
 POINT = "unconstrained"
 # Evaluates a graph without rewriting it: used once per program, to check the machine code.
 _AS_WRITTEN = Mode(linker="py", optimizer=None)
-_POINTER = ctypes.POINTER(ctypes.c_double)
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,14 @@ class Bound:
 
     def log_density(self, point: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return log density and gradient at an unconstrained point; −inf where there is none."""
-        value, slopes = np.empty(1), np.empty(point.size)
-        point = np.ascontiguousarray(point, float)
+        value, slopes, at = np.empty(1), np.empty(point.size), np.array(point, float)
+        # Half as long as `data_as`, and a chain that jumps comes here some 200,000 times.
+        vector = ctypes.c_double * point.size
         failure = self.program.density.ctypes(
             point.size,
-            *(a.ctypes.data_as(_POINTER) for a in (point, slopes, value)),
+            vector.from_buffer(at),
+            vector.from_buffer(slopes),
+            ctypes.c_double.from_buffer(value),
             self._unmapped_places.ctypes.data,
         )
         return (-np.inf, np.zeros(point.size)) if failure else (float(value[0]), slopes)

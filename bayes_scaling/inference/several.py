@@ -6,9 +6,11 @@ The order is fixed in advance:
 2. Otherwise, unless their R-hat shows that chains cross, each mode is sampled by chains of its own,
    in three attempts at most. If all modes have passed and chains have stayed, the modes are weighed
    and the draws resampled.
-3. Otherwise chains cross now and then. They are spread over the modes again and run 4 times as
-   long, then 16 and 32 times, unless that would take more than some minutes. The first attempt
-   that passes is kept. If none does, the last is kept, and has not converged.
+3. Otherwise chains cross now and then. They are spread over the modes again, with a target
+   acceptance of 0.99, and are followed by chains that jump between the modes (:mod:`.jumps`). The
+   two come again with NUTS 4, 16 and 32 times as long, unless that would take more than some
+   minutes. The first attempt that passes is kept. If none does, the last is kept, and has not
+   converged.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from bayes_scaling.inference.attempts import (
     run_in_order,
 )
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
+from bayes_scaling.inference.jumps import run_jumps
 from bayes_scaling.inference.laplace import Laplace
 from bayes_scaling.inference.mixture import Weights, resample, stay_apart, weigh
 from bayes_scaling.inference.modes import describe_modes
@@ -35,7 +38,7 @@ from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _ALONE = ORDER[:3]  # for the chains of one mode
-_CROSSING = tuple(Settings(True, 1.0, 0.99, thin) for thin in (4, 16, 32))
+_CROSSING = tuple(Settings(True, 1.0, 0.99, thin) for thin in (1, 4, 16, 32))
 # Leapfrog steps of one chain, some tens of microseconds each: longer attempts are not made. One
 # fit of 200 drawn from the prior of the default law took 27 minutes before.
 _MOST_STEPS = 5_000_000
@@ -64,15 +67,19 @@ class _Work:
         return self.tried[-1]
 
     def cross(self, first: Attempt) -> Attempt:
-        """Return the last attempt with chains at every mode, run longer and longer."""
-        last = first
+        """Return the last attempt with chains at every mode, longer and longer, or that jump."""
+        walking = last = first
         for settings in _CROSSING:
-            steps = float(last.sample_stats["n_steps"].mean())
+            steps = float(walking.sample_stats["n_steps"].mean())
             if steps * settings.thin * self.wanted.draws > _MOST_STEPS:
                 longer = f"chains {settings.thin} times as long would take {steps:.0f} steps a draw"
                 self.reason = f"{self.reason}, and {longer}" if self.reason else longer
                 break
-            last = self.spread([settings])
+            walking = last = self.spread([settings])
+            if last.passed:
+                break
+            last = run_jumps(self.bound, self.modes, walking, self.wanted)
+            self.tried.append(last)
             if last.passed:
                 break
         return last
