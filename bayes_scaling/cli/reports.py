@@ -71,6 +71,7 @@ def run_report(
 
             import_ahead()
         with terminal.status("Importing PyMC"):
+            from bayes_scaling.fitting.workers import executor_of
             from bayes_scaling.reporting.build import report
             from bayes_scaling.reporting.gathering import gather_report
         usual, chosen = choose_runs(
@@ -79,33 +80,36 @@ def run_report(
         cutoff = (usual or inf) if fit_below is None else fit_below
         folder = out.with_name(f"{out.stem}_fits")
         folder.mkdir(parents=True, exist_ok=True)
-        with terminal.tell_steps() as tell:
-            found = gather_report(
-                chosen,
-                folder,
-                law=law,
-                loss=loss,
-                cutoff=cutoff,
-                workers=at_once,
-                tell=tell,
-                seed=seed,
-                draws=draws,
-                tune=tune,
-                chains=chains,
-            )
-        with terminal.status("Drawing"):
-            file = report(
-                found.fits,
-                out,
-                held_out=found.held_out,
-                flops=at or [],
-                targets=target or [],
-                past=found.past,
-                behaviours=found.behaviours,
-                title=title,
-                notes=found.notes,
-                command=shlex.join(["bayes-scaling", *sys.argv[1:]]),
-                workers=at_once,
-            )
+        with executor_of(at_once) as helpers:
+            with terminal.tell_steps() as tell:
+                found = gather_report(
+                    chosen,
+                    folder,
+                    law=law,
+                    loss=loss,
+                    cutoff=cutoff,
+                    workers=at_once,
+                    executor=helpers,
+                    tell=tell,
+                    seed=seed,
+                    draws=draws,
+                    tune=tune,
+                    chains=chains,
+                )
+            with terminal.status("Drawing"):
+                file = report(
+                    found.fits,
+                    out,
+                    held_out=found.held_out,
+                    flops=at or [],
+                    targets=target or [],
+                    past=found.past,
+                    behaviours=found.behaviours,
+                    title=title,
+                    notes=found.notes,
+                    command=shlex.join(["bayes-scaling", *sys.argv[1:]]),
+                    workers=at_once,
+                    executor=helpers,
+                )
         bad = sum(bool(fit.diagnostics.problems()) for fit in found.fits)
         typer.echo(f"Written: {file} ({len(found.fits)} fits, {bad} NOT CONVERGED)")

@@ -133,16 +133,16 @@ def backtest(
         point_loss = loss if baselines else None
         job = _Job(given, kept, settings, loo=loo, refit=refit, loss=point_loss)
         if helpers is not None:
-            tasks = _all_tasks(runs, cutoffs, given, stack=stack)
+            tasks = fits_of(runs, cutoffs, given, stack=stack)
             for done, whole in fit_ahead(kept, tasks, settings, helpers, workers):
                 tell(f"{done} of {whole} fits")
         return _run(job, runs, cutoffs, helpers, tell, stack=stack)
 
 
-def _all_tasks(
+def fits_of(
     runs: Runs, cutoffs: Sequence[float], models: Mapping[str, ScalingModel], *, stack: bool
 ) -> Iterator[tuple[Runs, ScalingModel]]:
-    """Yield what will be fitted, for the weights of the stack as well."""
+    """Yield what a backtest fits, for the weights of the stack as well."""
     for cutoff in cutoffs:
         past = _origins(runs.below(cutoff), cutoff / _LOOK_BACK) if stack else ()
         for origin in (*past, *_origins(runs, cutoff)):

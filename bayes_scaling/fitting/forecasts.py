@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayes_scaling.errors import BayesScalingError, ModelError
 from bayes_scaling.modelling.bound import BoundModel
@@ -63,15 +64,13 @@ def forecast_budgets(
     rngs = _generators(inputs, seed)
     mean = curve
     if bound.model.two_stage:
-        residual = curve.copy(data=np.stack([r.standard_normal(curve.shape[:2]) for r in rngs], -1))
+        residual = curve.copy(data=_Apart(rngs).standard_normal(curve.shape))
         mean = bound.curve(posterior, inputs, generator(b"curve", seed), loss_residual=residual)
     noise, scattered = on_test_set(bound, posterior, items, new=budgets.new_test_set)
-    lucks = _lucks(bound, inputs, curve, seed)
-    scores = [
-        bound.likelihood.draw(noise.isel(budget=i), mean.isel(budget=i), scattered, rng, luck)
-        for i, (rng, luck) in enumerate(zip(rngs, lucks, strict=True))
-    ]
-    score = xr.concat(scores, dim="budget").transpose("chain", "draw", "budget")
+    luck = _luck(bound, inputs, curve, seed)
+    apart = cast(np.random.Generator, _Apart(rngs))  # it has what likelihoods draw with
+    score = bound.likelihood.draw(noise, mean, scattered, apart, luck)
+    score = score.transpose("chain", "draw", "budget")
     result = xr.Dataset({"curve": curve, "score": score.drop_vars("budget", errors="ignore")})
     coords = {name: ("budget", values.to_numpy()) for name, values in inputs.data_vars.items()}
     result = result.assign_coords(coords | {"n_items": ("budget", items.to_numpy())})
@@ -136,18 +135,40 @@ def on_test_set(
     return 1 / (own + shared), posterior.assign({BINOMIAL_SHARE.name: one})
 
 
-def _lucks(
+def _luck(
     bound: BoundModel, inputs: xr.Dataset, curve: xr.DataArray, seed: int
-) -> list[xr.DataArray | None]:
+) -> xr.DataArray | None:
     """Return what the scatter of each budget has in common with rows of the same run.
 
     The pass@k of a future run, which differ in k alone, share it.
     """
     if bound.likelihood.unit == "row":
-        return [None] * inputs.sizes["budget"]
+        return None
     rngs = _generators(inputs.drop_vars("k", errors="ignore"), seed + 1)
-    first = curve.isel(budget=0, drop=True)
-    return [first.copy(data=rng.standard_normal(first.shape)) for rng in rngs]
+    return curve.copy(data=_Apart(rngs).standard_normal(curve.shape))
+
+
+class _Apart:
+    """Generators of several budgets as one: each draws its own place on the last axis."""
+
+    def __init__(self, rngs: Sequence[np.random.Generator]) -> None:
+        self._rngs = rngs
+
+    def standard_normal(self, size: tuple[int, ...]) -> NDArray[np.float64]:
+        return np.stack([rng.standard_normal(size[:-1]) for rng in self._rngs], axis=-1)
+
+    def __getattr__(self, name: str) -> Callable[..., NDArray[Any]]:
+        def draw(*numbers: Any) -> NDArray[Any]:
+            by_place = np.broadcast_arrays(*numbers)
+            return np.stack(
+                [
+                    getattr(rng, name)(*(values[..., i] for values in by_place))
+                    for i, rng in enumerate(self._rngs)
+                ],
+                axis=-1,
+            )
+
+        return draw
 
 
 def _generators(inputs: xr.Dataset, seed: int) -> list[np.random.Generator]:

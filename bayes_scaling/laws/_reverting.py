@@ -78,7 +78,7 @@ class RevertingSlope:
 
     @cached_property
     def _rotation(self) -> Floats:
-        return np.linalg.svd(self._unbent(self._grid))[2].T
+        return np.linalg.svd(self._unbent(self._grid), full_matrices=False)[2].T
 
     @property
     def _grid(self) -> Floats:

@@ -176,7 +176,7 @@ class BetaBinomial(Likelihood):
         """Draw scores; where n_items is unknown (0), the score on endlessly many items."""
         concentration = _concentration(p["scatter"], np)
         true = xr.apply_ufunc(rng.beta, mean * concentration, (1 - mean) * concentration)
-        counted = xr.apply_ufunc(rng.binomial, n_items.astype(int), true)
+        counted = xr.apply_ufunc(lambda q, n: rng.binomial(n, q), true, n_items.astype(int))
         return xr.where(n_items > 0, counted / n_items.where(n_items > 0, 1), true)
 
 

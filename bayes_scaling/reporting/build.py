@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -45,6 +46,7 @@ def report(
     notes: Sequence[str] = (),
     command: str = "",
     workers: int = 1,
+    executor: Executor | None = None,
 ) -> Path:
     """Write a report of fits as one HTML file, which asks nothing of any network.
 
@@ -75,6 +77,8 @@ def report(
         How to make the page again.
     workers : int
         Series that are worked on at one time; see :func:`bayes_scaling.backtest`.
+    executor : concurrent.futures.Executor, optional
+        As for that function.
 
     Returns
     -------
@@ -95,11 +99,17 @@ def report(
     'report.html'
     """
     parts = _parts(fits, held_out, tuple(flops), tuple(targets))
-    told = list(_tell_all(parts, workers))
     plt.switch_backend("agg")
+    with executor_of(min(workers, len(parts)), executor) as helpers:
+        # What follows is made here while the helpers work.
+        told_later = None if helpers is None else [submit(helpers, tell, p.bare) for p in parts]
+        headline = words.headline(parts)
+        past_section = None if past is None else _past(past, parts)
+        behaviours_section = None if behaviours is None else _behaviours(behaviours)
+        told = [one.result() for one in told_later] if told_later else [tell(p) for p in parts]
     text = render(
         title=title,
-        headline=words.headline(parts),
+        headline=headline,
         date=date.today().isoformat(),
         version=version("bayes-scaling"),
         alerts=_alerts(told, past, behaviours),
@@ -117,8 +127,8 @@ def report(
         parts=told,
         data=PageTable.of(pd.concat([one.data for one in told], ignore_index=True)),
         notes=[*dict.fromkeys([*notes, *(note for part in parts for note in part.fit.runs.notes)])],
-        past=None if past is None else _past(past, parts),
-        behaviours=None if behaviours is None else _behaviours(behaviours),
+        past=past_section,
+        behaviours=behaviours_section,
         models=list({(one.model.name, one.model.priors.rows): one.model for one in told}.values()),
         command=command,
         versions=[(name, version(name)) for name in _LIBRARIES],
@@ -126,16 +136,6 @@ def report(
     )
     write_text(Path(out), text)
     return Path(out)
-
-
-def _tell_all(parts: Sequence[Part], workers: int) -> Iterator[Told]:
-    """Yield what is told of each part, in their order."""
-    with executor_of(min(workers, len(parts))) as helpers:
-        if helpers is None:
-            yield from map(tell, parts)
-        else:
-            futures = [submit(helpers, tell, part.bare) for part in parts]
-            yield from (future.result() for future in futures)
 
 
 def _parts(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
-from bayes_scaling.evaluation.backtesting import backtest
+from bayes_scaling.evaluation.backtesting import backtest, fits_of
 from bayes_scaling.evaluation.classification import Classification
 from bayes_scaling.evaluation.results import Backtest
 from bayes_scaling.evaluation.splits import default_cutoff, with_one_k
@@ -61,6 +62,7 @@ def gather_report(
     loss: str | None = None,
     cutoff: float = inf,
     workers: int = 1,
+    executor: Executor | None = None,
     tell: Callable[[str], None] = lambda _: None,
     seed: int = 0,
     **settings: Any,
@@ -82,6 +84,8 @@ def gather_report(
         Largest budget to fit, in FLOPs. Larger runs are seen by nothing but the forecasts.
     workers : int
         Fits that run at one time.
+    executor : concurrent.futures.Executor, optional
+        Processes of this machine that do the work, in place of new ones.
     tell : callable
         Called with what is being done.
     seed : int
@@ -105,15 +109,18 @@ def gather_report(
     if not series:
         raise BayesScalingError(f"no run has at most {cutoff:.3g} FLOPs")
     models, reasons = zip(*(_model(rows, law, loss) for rows in series), strict=True)
-    work = _Work(folder, workers, tell, {"seed": seed, **settings})
     column = _loss_of(fitted, loss)
     compared = {model.law_name: model for model in models}
     if column is not None:
         for name in _ROUTES:  # a model of the user's that has this law stays
             compared.setdefault(name, _through(load_model(name), column))
-    with warnings.catch_warnings():
+    tasks = list(zip(series, models, strict=True))
+    with warnings.catch_warnings(), executor_of(workers, executor) as helpers:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the page says it
-        fits, failed = work.fit_all(list(zip(series, models, strict=True)))
+        asked = {"cores": cores_of(workers, None), "seed": seed, **settings}
+        work = _Work(folder, workers, helpers, tell, asked)
+        work.fit_ahead(tasks, fitted, compared)
+        fits, failed = work.fit_all(tasks)
         past, no_past = work.forecast_past(fitted, compared)
         behaviours, unknown = work.classify_tasks(fitted, column)
     notes = [*dict.fromkeys([*filter(None, reasons), *failed, *no_past, *unknown])]
@@ -146,6 +153,7 @@ class _Work:
 
     folder: Path
     workers: int
+    helpers: Executor | None
     tell: Callable[[str], None]
     settings: Mapping[str, Any]
 
@@ -153,17 +161,30 @@ class _Work:
     def store(self) -> FitStore:
         return FitStore(self.folder / "fits")
 
+    @property
+    def _by(self) -> dict[str, Any]:
+        return {"workers": self.workers, "executor": self.helpers}
+
+    def fit_ahead(
+        self,
+        tasks: Sequence[tuple[Runs, ScalingModel]],
+        fitted: Runs,
+        models: Mapping[str, ScalingModel],
+    ) -> None:
+        """Fit what all steps will ask for at once: then no worker waits for the end of a step."""
+        if self.helpers is None:
+            return
+        past = fits_of(fitted, [default_cutoff(fitted)], models, stack=False)
+        every = fit_ahead(self.store, [*tasks, *past], self.settings, self.helpers, self.workers)
+        for done, whole in every:
+            self.tell(f"{done} of {whole} fits")
+
     def fit_all(self, tasks: Sequence[tuple[Runs, ScalingModel]]) -> tuple[list[Fit], list[str]]:
         """Return a fit of each series that can be fitted."""
-        asked, fits, failed = dict(self.settings), [], []
-        with executor_of(self.workers, None) as helpers:
-            if helpers is not None:
-                asked = {"cores": cores_of(self.workers, None)} | asked
-                for done, whole in fit_ahead(self.store, tasks, asked, helpers, self.workers):
-                    self.tell(f"{done} of {whole} series")
+        fits, failed = [], []
         for rows, model in tasks:
             try:
-                fits.append(self.store.fit(rows, model, **asked))
+                fits.append(self.store.fit(rows, model, **self.settings))
             except (BayesScalingError, RuntimeError) as error:  # RuntimeError: the sampler's
                 name = f"{rows.benchmarks[0]} {rows.metrics[0]}"
                 failed.append(f"{name} could not be fitted: {str(error).splitlines()[0]}")
@@ -176,7 +197,7 @@ class _Work:
     ) -> tuple[Backtest | None, list[str]]:
         """Return forecasts of the larger fitted runs from those up to a sixth of the largest."""
         cutoff = default_cutoff(fitted)
-        options: dict[str, Any] = {"store": self.store, "workers": self.workers, **self.settings}
+        options: dict[str, Any] = {"store": self.store, **self._by, **self.settings}
         try:
             # Refitting would take longer than all the rest; the page counts large Pareto k.
             options |= {"stack": False, "loo": True, "refit": False, "on_fit": self.tell}
@@ -193,7 +214,7 @@ class _Work:
             return None, [f"how tasks depend on a validation loss is not told: {why}"]
         try:
             found = classify(
-                fitted, column, losses=[], workers=self.workers, folder=self.folder / "trends",
+                fitted, column, losses=[], folder=self.folder / "trends", **self._by,
                 show=lambda done, _, what: self.tell(f"{what} ({done} trends done)"),
                 seed=self.settings["seed"],
             )  # fmt: skip
