@@ -16,6 +16,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import summarise
 from bayes_scaling.plots import _palette, _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 from bayes_scaling.runs import Runs
 
 _GRID = 80
@@ -27,6 +28,7 @@ def plot_bands(
     *,
     flops: ArrayLike | None = None,
     ax: Axes | None = None,
+    visuals: VisualsLike | None = None,
 ) -> Figure:
     """Plot the forecasts of several fits of one series in one panel.
 
@@ -42,6 +44,9 @@ def plot_bands(
         the two.
     ax : matplotlib.axes.Axes, optional
         Where to draw.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `band`, `edge`, `median`, `cutoff`, `fitted`, `held_out`.
 
     Returns
     -------
@@ -66,6 +71,7 @@ def plot_bands(
     >>> figure.axes[0].get_xlabel()
     'Training compute C (FLOPs)'
     """
+    drawn = Visuals(visuals, "band", "edge", "median", "cutoff", "fitted", "held_out")
     first = _same_series(fits)
     fitted = first.runs.table
     unseen = held_out.table if held_out is not None else fitted.iloc[:0]
@@ -74,8 +80,8 @@ def plot_bands(
     with _style.style():
         axes = plt.subplots(figsize=(8.8, 4.8))[1] if ax is None else ax
         for name, look in _palette.looks(families).items():
-            _draw_band(axes, fits[name], name, grid, look)
-        _draw_runs(axes, fitted, unseen)
+            _draw_band(axes, fits[name], name, grid, look, drawn)
+        _draw_runs(axes, fitted, unseen, drawn)
         _annotate(axes, first, grid)
         figure = cast(Figure, axes.figure)
         if ax is None:
@@ -105,7 +111,12 @@ def _grid(fitted: pd.DataFrame, unseen: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def _draw_band(
-    ax: Axes, fit: Fit, name: str, grid: NDArray[np.float64], look: dict[str, Any]
+    ax: Axes,
+    fit: Fit,
+    name: str,
+    grid: NDArray[np.float64],
+    look: dict[str, Any],
+    drawn: Visuals,
 ) -> None:
     table = fit.runs.table
     more: dict[str, Any] = {
@@ -115,9 +126,11 @@ def _draw_band(
     }
     band = summarise(fit.forecast(flops=grid, **more), "score")
     colour, stroke = look["color"], {"lw": look["lw"], "ls": look["ls"]}
-    ax.fill_between(grid, band["q05"], band["q95"], color=colour, alpha=0.16, lw=0)
-    ax.plot(grid, band[["q05", "q95"]], color=colour, lw=0.7, ls=look["ls"])
-    ax.plot(grid, band["median"], color=colour, label=_style.literal(name), **stroke)
+    ends = drawn("band", color=colour, alpha=0.16, lw=0)
+    ax.fill_between(grid, band["q05"], band["q95"], **ends)
+    ax.plot(grid, band[["q05", "q95"]], **drawn("edge", color=colour, lw=0.7, ls=look["ls"]))
+    line = drawn("median", color=colour, label=_style.literal(name), **stroke)
+    ax.plot(grid, band["median"], **line)
 
 
 def _beside_flops(fit: Fit) -> list[str]:
@@ -127,20 +140,18 @@ def _beside_flops(fit: Fit) -> list[str]:
     return ratio + [name for name in columns if name not in ("flops", "params", "tokens")]
 
 
-def _draw_runs(ax: Axes, fitted: pd.DataFrame, unseen: pd.DataFrame) -> None:
+def _draw_runs(ax: Axes, fitted: pd.DataFrame, unseen: pd.DataFrame, drawn: Visuals) -> None:
     cut = fitted["flops"].max()
     guide: dict[str, Any] = {"color": _style.GUIDE, "lw": 1, "ls": (0, (5, 3))}
-    ax.axvline(cut, label="largest budget fitted", **guide)
+    ax.axvline(cut, **drawn("cutoff", label="largest budget fitted", **guide))
     shared: dict[str, Any] = {"ls": "none", "ms": 5.2, "mec": "white", "mew": 0.6, "zorder": 3}
-    ax.plot(
-        fitted["flops"], fitted["score"], "o", color=_style.FITTED, label="fitted runs", **shared
-    )
+    seen = drawn("fitted", marker="o", color=_style.FITTED, label="fitted runs", **shared)
+    ax.plot(fitted["flops"], fitted["score"], **seen)
     if len(unseen):
         # Black, because the colours stand for models.
-        ax.plot(
-            unseen["flops"], unseen["score"], "D", label="held-out runs",
-            **{**shared, "mfc": "white", "mec": "black", "mew": 1.2},
-        )  # fmt: skip
+        hollow = shared | {"mfc": "white", "mec": "black", "mew": 1.2, "marker": "D"}
+        new = drawn("held_out", label="held-out runs", **hollow)
+        ax.plot(unseen["flops"], unseen["score"], **new)
 
 
 def _annotate(ax: Axes, fit: Fit, grid: NDArray[np.float64]) -> None:

@@ -19,6 +19,7 @@ from bayes_scaling.evaluation.behaviours import BEHAVIOURS
 from bayes_scaling.evaluation.classification import CANNOT_TELL, Classification
 from bayes_scaling.fitting.trend_fit import TrendFit
 from bayes_scaling.plots import _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 
 _COLUMNS, _POINTS = 6, 60
 # Okabe and Ito (2008).
@@ -32,9 +33,12 @@ COLOURS = {
     CANNOT_TELL: "#D9D9D9",
 }
 _MARKERS = "os^Dv"
+_PARTS = ("band", "trend", "runs")
 
 
-def plot_behaviours(found: Classification, *, ax: _style.Panels | None = None) -> Figure:
+def plot_behaviours(
+    found: Classification, *, ax: _style.Panels | None = None, visuals: VisualsLike | None = None
+) -> Figure:
     """Plot the accuracy of each task against the validation loss, with its trend and behaviour.
 
     Parameters
@@ -43,6 +47,9 @@ def plot_behaviours(found: Classification, *, ax: _style.Panels | None = None) -
         From :func:`bayes_scaling.classify`.
     ax : array of matplotlib.axes.Axes, optional
         Axes to draw on, one for each task; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `band`, `trend`, `runs`.
 
     Returns
     -------
@@ -63,6 +70,7 @@ def plot_behaviours(found: Classification, *, ax: _style.Panels | None = None) -
     >>> figure.get_supxlabel()
     'loss_c4 (nats); better models to the right'
     """
+    look = Visuals(visuals, *_PARTS)
     rows_of = {row["task"]: row for row in found.table().to_dict("records")}
     with _style.style():
         if ax is None:
@@ -78,7 +86,7 @@ def plot_behaviours(found: Classification, *, ax: _style.Panels | None = None) -
                 panel.text(0.5, 0.5, "cannot tell", ha="center", transform=panel.transAxes)
                 panel.set(xticks=[], yticks=[])
             else:
-                _draw(panel, fit, COLOURS[row["behaviour"]], mixtures)
+                _draw(panel, fit, COLOURS[row["behaviour"]], mixtures, look)
     return figure
 
 
@@ -101,7 +109,13 @@ def _grid(found: Classification, there: set[str]) -> tuple[Figure, list[Axes]]:
     return figure, list(axes.flat[:tasks])
 
 
-def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> Axes:
+def plot_trend(
+    found: Classification,
+    task: str,
+    *,
+    ax: Axes | None = None,
+    visuals: VisualsLike | None = None,
+) -> Axes:
     """Plot the accuracy of one task against the validation loss, with its trend and behaviour.
 
     Parameters
@@ -112,6 +126,9 @@ def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> A
         A task in its table.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `band`, `trend`, `runs`.
 
     Returns
     -------
@@ -131,6 +148,7 @@ def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> A
     >>> ax.get_xlabel()
     'loss_c4 (nats); better models to the right'
     """
+    look = Visuals(visuals, *_PARTS)
     rows = {row["task"]: row for row in found.table().to_dict("records")}
     one = next((one for one in found.tasks if one.task == task), None)
     if one is None:
@@ -142,7 +160,7 @@ def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> A
         if ax is None:
             _, ax = plt.subplots(figsize=(5.2, 3.6))
         mixtures = _mixtures(found)
-        _draw(ax, fit, COLOURS[rows[task]["behaviour"]], mixtures, size=4)
+        _draw(ax, fit, COLOURS[rows[task]["behaviour"]], mixtures, look, size=4)
         _title(ax, task, rows[task])
         ax.set(xlabel=f"{found.loss} (nats); better models to the right", ylabel="Accuracy")
         band = Patch(color=COLOURS[rows[task]["behaviour"]], alpha=0.3, label="trend, 90% band")
@@ -150,7 +168,9 @@ def plot_trend(found: Classification, task: str, *, ax: Axes | None = None) -> A
     return ax
 
 
-def plot_flips(found: Classification, *, ax: Axes | None = None) -> Figure:
+def plot_flips(
+    found: Classification, *, ax: Axes | None = None, visuals: VisualsLike | None = None
+) -> Figure:
     """Plot the most probable behaviour of each task for each mixture and validation loss.
 
     Parameters
@@ -159,6 +179,9 @@ def plot_flips(found: Classification, *, ax: Axes | None = None) -> Figure:
         From :func:`bayes_scaling.classify`, with a context.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `cells`.
 
     Returns
     -------
@@ -174,6 +197,7 @@ def plot_flips(found: Classification, *, ax: Axes | None = None) -> Figure:
     >>> len(figure.axes)
     1
     """
+    look = Visuals(visuals, "cells")
     context = found.context()
     context["column"] = [f"{m}\n{loss}" for m, loss in context[["mixture", "loss"]].to_numpy()]
     order = context.sort_values(["mixture", "loss"], kind="stable")["column"].unique()
@@ -188,15 +212,15 @@ def plot_flips(found: Classification, *, ax: Axes | None = None) -> Figure:
             _, ax = plt.subplots(figsize=size)
         figure = cast(Figure, ax.figure)
         strength = certain[list(order)].fillna(1.0).to_numpy()
-        ax.imshow(
-            codes.to_numpy(),
-            cmap=ListedColormap(list(COLOURS.values())),
-            vmin=-0.5,
-            vmax=len(kinds) - 0.5,
-            alpha=np.clip(strength, 0.3, 1.0),
-            aspect="auto",
-            interpolation="none",
-        )
+        usual: dict[str, Any] = {
+            "cmap": ListedColormap(list(COLOURS.values())),
+            "vmin": -0.5,
+            "vmax": len(kinds) - 0.5,
+            "alpha": np.clip(strength, 0.3, 1.0),
+            "aspect": "auto",
+            "interpolation": "none",
+        }
+        ax.imshow(codes.to_numpy(), **look("cells", **usual))
         labels = [name.replace("\n", ": ") for name in order]
         ax.set_xticks(range(len(order)), labels, rotation=90, fontsize=7)
         ax.set_yticks(range(len(wide)), list(wide.index), fontsize=7)
@@ -226,7 +250,9 @@ def _ink(behaviour: str) -> str:
     return "#555555" if behaviour == CANNOT_TELL else COLOURS[behaviour]
 
 
-def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str], *, size: float = 2) -> None:
+def _draw(
+    ax: Axes, fit: TrendFit, colour: str, mixtures: list[str], look: Visuals, *, size: float = 2
+) -> None:
     """Draw runs, and the trend of each mixture over the losses of its runs."""
     seen, scale, offsets = fit.bound.observations, fit.bound.scale, fit.offsets()
     for mixture in fit.bound.mixtures:
@@ -235,10 +261,11 @@ def _draw(ax: Axes, fit: TrendFit, colour: str, mixtures: list[str], *, size: fl
         grid = xr.DataArray(scale.losses(np.linspace(first, last, _POINTS)), dims="place")
         curve = fit.curve(grid) + offsets.sel(mixture=mixture)
         low, middle, high = curve.quantile([0.05, 0.5, 0.95], dim="sample").to_numpy()
-        ax.fill_between(grid, low, high, color=colour, alpha=0.3, lw=0)
-        ax.plot(grid, middle, color=colour, lw=1.3)
-        marker = _marker(mixture, mixtures)
-        ax.plot(part["loss"], part["score"], marker, ms=size, color=_style.FITTED, alpha=0.6)
+        ax.fill_between(grid, low, high, **look("band", color=colour, alpha=0.3, lw=0))
+        ax.plot(grid, middle, **look("trend", color=colour, lw=1.3))
+        mark: dict[str, Any] = {"marker": _marker(mixture, mixtures), "color": _style.FITTED}
+        dots = look("runs", ls="none", ms=size, alpha=0.6, **mark)
+        ax.plot(part["loss"], part["score"], **dots)
     ax.invert_xaxis()
     ax.tick_params(labelsize=7)
 

@@ -17,6 +17,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.intervals import estimate
 from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.plots import _palette, _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 
 # What identifies a held-out score: the same run may be held out at several cut-offs.
 _SCORE = ["benchmark", "metric", "mixture", "cutoff", "run", "flops", "observed"]
@@ -32,7 +33,9 @@ _APART = 0.13
 _COVERAGE = {0.5: "cover50", 0.9: "cover90"}
 
 
-def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Figure:
+def plot_crps_by_distance(
+    scores: pd.DataFrame, *, ax: Axes | None = None, visuals: VisualsLike | None = None
+) -> Figure:
     """Plot the error of forecasts against how far they extrapolate.
 
     Parameters
@@ -41,6 +44,9 @@ def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         One row per model × held-out score, as :attr:`Backtest.scores`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure, with the legend beside it.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `model`, `edge`.
 
     Returns
     -------
@@ -62,6 +68,7 @@ def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     >>> figure.axes[0].get_yscale()
     'log'
     """
+    drawn = Visuals(visuals, "model", "edge")
     looks = _looks(scores)
     shared, note = _shared(scores)
     edges = _edges(shared["distance"].to_numpy(float))
@@ -72,9 +79,10 @@ def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Fi
         figure = cast(Figure, ax.figure)
         for model, look in looks.items():
             x, y = _binned(shared[shared["model"] == model], edges)
-            ax.plot(x, 100 * y, label=_style.literal(model), ms=5.5, mec="white", **look)
+            line = drawn("model", label=_style.literal(model), ms=5.5, mec="white", **look)
+            ax.plot(x, 100 * y, **line)
         for edge in edges[1:-1]:
-            ax.axvline(edge, color=_style.GUIDE, lw=0.5, alpha=0.4, zorder=0)
+            ax.axvline(edge, **drawn("edge", color=_style.GUIDE, lw=0.5, alpha=0.4, zorder=0))
         ax.set(xscale="log", yscale="log", xlim=(edges[0], edges[-1]))
         ax.set_xlabel("Extrapolation distance: target compute / largest fitted compute")
         ax.set_ylabel("Mean CRPS (points of accuracy)")
@@ -84,7 +92,9 @@ def plot_crps_by_distance(scores: pd.DataFrame, *, ax: Axes | None = None) -> Fi
     return figure
 
 
-def plot_calibration(scores: pd.DataFrame, *, ax: _style.Panels | None = None) -> Figure:
+def plot_calibration(
+    scores: pd.DataFrame, *, ax: _style.Panels | None = None, visuals: VisualsLike | None = None
+) -> Figure:
     """Plot whether forecast intervals hold as often as they say.
 
     Parameters
@@ -94,6 +104,9 @@ def plot_calibration(scores: pd.DataFrame, *, ax: _style.Panels | None = None) -
         intervals and are left out.
     ax : array of matplotlib.axes.Axes, optional
         Two axes to draw on; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `zero`, `pit`, `nominal`, `share`, `interval`.
 
     Returns
     -------
@@ -116,6 +129,7 @@ def plot_calibration(scores: pd.DataFrame, *, ax: _style.Panels | None = None) -
     >>> len(plot_calibration(backtest(models, runs, [6e21]).scores).axes)
     2
     """
+    drawn = Visuals(visuals, "zero", "pit", "nominal", "share", "interval")
     with_pit = scores[scores["pit"].notna()]
     looks = _looks(with_pit)
     shared, note = _shared(with_pit)
@@ -126,8 +140,8 @@ def plot_calibration(scores: pd.DataFrame, *, ax: _style.Panels | None = None) -
             figure.suptitle(f"Calibration of forecasts, {note}", x=0.01, ha="left", size=10.5)
         else:
             figure, (left, right) = _style.given_panels(ax, 2, "for the PIT and for coverage")
-        _draw_pit(left, shared, looks)
-        _draw_coverage(right, shared, looks)
+        _draw_pit(left, shared, looks, drawn)
+        _draw_coverage(right, shared, looks, drawn)
     return figure
 
 
@@ -172,15 +186,17 @@ def _binned(
 # ---- drawing -----------------------------------------------------------------------------------
 
 
-def _draw_pit(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> None:
-    ax.axhline(0, color=_style.GUIDE, lw=1)
+def _draw_pit(
+    ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]], drawn: Visuals
+) -> None:
+    ax.axhline(0, **drawn("zero", color=_style.GUIDE, lw=1))
     for model, look in looks.items():
         pit = np.sort(scores.loc[scores["model"] == model, "pit"].to_numpy(float))
         # The line rises at each score, and falls along the uniform distribution between scores.
         x = np.concatenate([[0], np.repeat(pit, 2), [1]])
         below = np.repeat(np.arange(len(pit) + 1) / len(pit), 2)
         stroke = {k: v for k, v in look.items() if k != "marker"}
-        ax.plot(x, below - x, **stroke)
+        ax.plot(x, below - x, **drawn("pit", **stroke))
     ax.set(xlim=(0, 1))
     ax.set_xlabel("PIT: share of the forecast below the observed score")
     ax.set_ylabel("ECDF of the PIT less the uniform one")
@@ -189,20 +205,21 @@ def _draw_pit(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]]) 
     )
 
 
-def _draw_coverage(ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]]) -> None:
+def _draw_coverage(
+    ax: Axes, scores: pd.DataFrame, looks: dict[str, dict[str, Any]], drawn: Visuals
+) -> None:
     for level in _COVERAGE:
-        ax.axvline(level, color=_style.GUIDE, lw=1, ls=(0, (5, 3)))
+        ax.axvline(level, **drawn("nominal", color=_style.GUIDE, lw=1, ls=(0, (5, 3))))
     for row, (model, look) in enumerate(looks.items()):
         rows = with_errors(scores[scores["model"] == model])
         for level, name in _COVERAGE.items():
             share = estimate(rows, name)
             face = look["color"] if level > 0.5 else "white"
             height = row + (_APART if level > 0.5 else -_APART)
-            ax.plot(
-                share.mean, height, color=look["color"], marker=look["marker"], mfc=face, ms=6.5,
-                ls="none", zorder=3,
-            )  # fmt: skip
-            ax.hlines(height, share.low, share.high, color=look["color"], lw=1.2)
+            own = {"color": look["color"], "marker": look["marker"], "mfc": face}
+            ax.plot(share.mean, height, **drawn("share", ms=6.5, ls="none", zorder=3, **own))
+            line = drawn("interval", color=look["color"], lw=1.2)
+            ax.hlines(height, share.low, share.high, **line)
     ax.set_yticks(range(len(looks)), [_style.literal(model) for model in looks])
     for label, look in zip(ax.get_yticklabels(), looks.values(), strict=True):
         label.set_color(look["color"])
@@ -232,6 +249,8 @@ def _add_legend(
     """Name the models under their families, in the order of the palette."""
     family = scores.drop_duplicates("model").set_index("model")["family"]
     handles, labels = ax.get_legend_handles_labels()
+    if not handles:  # the models were left out
+        return
     grouped: list[tuple[Any, str]] = []
     for (model, handle), label in zip(zip(looks, handles, strict=True), labels, strict=True):
         heading = _HEADINGS[family[model]]

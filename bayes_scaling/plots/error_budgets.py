@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from bayes_scaling.plots import _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 
 # Parameters in blues, scatter of runs in oranges, the noise of a finite test in grey; stage 1
 # dark, stage 2 light.
@@ -30,7 +31,9 @@ _DARK = {"parameters", "stage-1 parameters", "stage-1 residual"}
 _LEAST_LABELLED = 0.04
 
 
-def plot_error_budget(budget: xr.Dataset, *, ax: Axes | None = None) -> Figure:
+def plot_error_budget(
+    budget: xr.Dataset, *, ax: Axes | None = None, visuals: VisualsLike | None = None
+) -> Figure:
     """Plot the share of a forecast's variance from each source.
 
     Parameters
@@ -39,6 +42,9 @@ def plot_error_budget(budget: xr.Dataset, *, ax: Axes | None = None) -> Figure:
         From :func:`bayes_scaling.fitting.error_budgets.error_budget`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `bar`, `share`, `sd`.
 
     Returns
     -------
@@ -53,34 +59,36 @@ def plot_error_budget(budget: xr.Dataset, *, ax: Axes | None = None) -> Figure:
     >>> figure.axes[0].get_xlabel()
     'Share of the predictive variance'
     """
+    look = Visuals(visuals, "bar", "share", "sd")
     with _style.style():
         names = [f"{budget.attrs[name]}" for name in ("benchmark", "metric", "mixture", "law")]
         what = "{} ({}), {}: {}".format(*names)
         title = _style.literal(f"{what}\nshare of the variance of one run's score, by source")
         if ax is not None:
-            _draw(ax, budget)
+            _draw(ax, budget, look)
             ax.set_title(title)
             ax.legend(loc="upper left", bbox_to_anchor=(0, -0.25), ncols=3)
             return cast(Figure, ax.figure)
         figure, ax = plt.subplots(figsize=(8.8, 1.7 + 0.46 * budget.sizes["budget"]))
-        _draw(ax, budget)
+        _draw(ax, budget, look)
         figure.suptitle(title, x=0.01, ha="left", size=10.5)
         figure.legend(loc="outside lower left", ncols=3)
     return figure
 
 
-def _draw(ax: Axes, budget: xr.Dataset) -> None:
+def _draw(ax: Axes, budget: xr.Dataset, look: Visuals) -> None:
     places = np.arange(budget.sizes["budget"])
     left = np.zeros(len(places))
     for source in budget["source"].values:
         share = budget["share"].sel(source=source).to_numpy()
-        bars = ax.barh(places, share, left=left, color=_COLOURS[source], label=source, height=0.72)
+        bar = look("bar", color=_COLOURS[source], label=source, height=0.72)
+        bars = ax.barh(places, share, left=left, **bar)
         text = [f"{100 * s:.0f}" if s >= _LEAST_LABELLED else "" for s in share]
         colour = "white" if source in _DARK else "black"
-        ax.bar_label(bars, text, label_type="center", color=colour, size=9)
+        ax.bar_label(bars, text, label_type="center", **look("share", color=colour, size=9))
         left = left + share
     for place, total in enumerate(budget["total"].to_numpy()):
-        ax.text(1.01, place, f"sd {100 * total**0.5:.2g} points", va="center")
+        ax.text(1.01, place, f"sd {100 * total**0.5:.2g} points", **look("sd", va="center"))
     ax.set_yticks(places, [_name(budget.isel(budget=place)) for place in places])
     ax.invert_yaxis()
     ax.set(xlim=(0, 1), xlabel="Share of the predictive variance")

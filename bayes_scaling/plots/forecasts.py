@@ -19,6 +19,7 @@ from bayes_scaling.errors import ModelError, RunsError
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.fitting.forecasts import QUANTILES, summarise
 from bayes_scaling.plots import _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 from bayes_scaling.runs import Runs
 
 _GRID = 80
@@ -29,6 +30,18 @@ _SAME_RATIO = 1.25
 _LEGEND = (
     *("fitted", "left out", "held-out", "median", "50% of the curve", "90% of the curve"),
     *("50% of the score", "90% of the score", "posterior of", "chance", "largest"),
+)
+_PARTS = (
+    "score_band",
+    "score_edge",
+    "curve_band",
+    "curve",
+    "cutoff",
+    "fitted",
+    "left_out",
+    "held_out",
+    "chance",
+    "ceiling",
 )
 
 
@@ -59,6 +72,7 @@ def plot_forecast(
     flops: ArrayLike | None = None,
     panels: Sequence[float] | None = None,
     ax: Axes | None = None,
+    visuals: VisualsLike | None = None,
 ) -> Figure:
     """Plot accuracy against training compute, with the bands of the curve and of the score.
 
@@ -80,6 +94,10 @@ def plot_forecast(
         Which k, or tokens per parameter, to draw; by default up to four that span the runs.
     ax : matplotlib.axes.Axes, optional
         Where to draw, if there is only one panel.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `score_band`, `score_edge`, `curve_band`, `curve`,
+        `cutoff`, `fitted`, `left_out`, `held_out`, `chance`, `ceiling`.
 
     Returns
     -------
@@ -105,6 +123,7 @@ def plot_forecast(
     >>> figure.axes[0].get_xscale()
     'log'
     """
+    look = Visuals(visuals, *_PARTS)
     if runs_held_out is not None and len(runs_held_out):
         _require_same_series(fit, runs_held_out)
     parts = _panels(fit, runs_held_out, panels)
@@ -113,10 +132,10 @@ def plot_forecast(
         figure, axes, strip = _canvas(len(parts), ax)
         for axis, part in zip(axes, parts, strict=True):
             bands = _bands(fit, part, grid)
-            _draw(axis, fit, bands, part)
-            _draw_ends(axis, fit, part)
+            _draw(axis, fit, bands, part, look)
+            _draw_ends(axis, fit, part, look)
         if strip is not None:
-            _draw(strip, fit, *_residuals(bands, part))
+            _draw(strip, fit, *_residuals(bands, part), look)
             strip.set_ylabel("less the median\n(points)")
         _annotate(figure, axes, strip, fit, _title(fit, runs_held_out, parts))
         _add_legend(figure, axes, outside=ax is None)
@@ -235,56 +254,66 @@ def _canvas(n_panels: int, ax: Axes | None) -> tuple[Figure, list[Axes], Axes | 
     return figure, list(axes.flat[:n_panels]), None
 
 
-def _draw(ax: Axes, fit: Fit, bands: _Bands, part: _Panel) -> None:
+def _draw(ax: Axes, fit: Fit, bands: _Bands, part: _Panel, look: Visuals) -> None:
     """Draw what panels and residual strip share: bands, cut-off and runs."""
     grid = bands.flops
-    _fill(ax, grid, bands.score, _style.SCORE_BANDS, "of the score of one run on the same test set")
-    _fill(ax, grid, bands.curve, _style.CURVE_BANDS, "of the curve")
+    of_score = "of the score of one run on the same test set"
+    _fill(ax, grid, bands.score, _style.SCORE_BANDS, of_score, "score_band", look)
+    _fill(ax, grid, bands.curve, _style.CURVE_BANDS, "of the curve", "curve_band", look)
     # Where the law itself is uncertain, its bands cover those of the score; edges show on top.
-    ax.plot(grid, bands.score[["q05", "q25", "q75", "q95"]], color=_style.SCORE, lw=0.6)
-    ax.plot(grid, bands.curve["median"], color=_style.CURVE, lw=1.3, label="median of the curve")
+    edges = look("score_edge", color=_style.SCORE, lw=0.6)
+    ax.plot(grid, bands.score[["q05", "q25", "q75", "q95"]], **edges)
+    median = look("curve", color=_style.CURVE, lw=1.3, label="median of the curve")
+    ax.plot(grid, bands.curve["median"], **median)
     cut = fit.runs.table["flops"].max()
-    ax.axvline(cut, color=_style.GUIDE, lw=1, ls=(0, (5, 3)), label="largest budget fitted")
-    marks = {
-        "fitted runs": (part.fitted, "o", _style.FITTED),
-        "left out, near chance": (part.left_out, "X", _style.LEFT_OUT),
-        "held-out runs": (part.held_out, "D", _style.HELD_OUT),
-    }
-    looks: dict[str, Any] = {"ls": "none", "ms": 5.2, "mec": "white", "mew": 0.6, "zorder": 3}
-    for label, (runs, marker, colour) in marks.items():
-        runs = runs[runs["flops"].between(grid[0], grid[-1])]
-        if len(runs):
-            ax.plot(runs["flops"], runs["score"], marker=marker, color=colour, label=label, **looks)
+    guide: dict[str, Any] = {"color": _style.GUIDE, "lw": 1, "ls": (0, (5, 3))}
+    ax.axvline(cut, **look("cutoff", label="largest budget fitted", **guide))
+    usual: dict[str, Any] = {"ls": "none", "ms": 5.2, "mec": "white", "mew": 0.6, "zorder": 3}
+    for name, runs, label, marker, colour in (
+        ("fitted", part.fitted, "fitted runs", "o", _style.FITTED),
+        ("left_out", part.left_out, "left out, near chance", "X", _style.LEFT_OUT),
+        ("held_out", part.held_out, "held-out runs", "D", _style.HELD_OUT),
+    ):
+        shown = runs[runs["flops"].between(grid[0], grid[-1])]
+        mark = look(name, marker=marker, color=colour, label=label, **usual)
+        if len(shown):
+            ax.plot(shown["flops"], shown["score"], **mark)
     ax.set(xscale="log", xlim=(grid[0], grid[-1]))
 
 
 def _fill(
-    ax: Axes, grid: NDArray[np.float64], table: pd.DataFrame, colours: dict[str, str], of: str
+    ax: Axes,
+    grid: NDArray[np.float64],
+    table: pd.DataFrame,
+    colours: dict[str, str],
+    of: str,
+    part: str,
+    look: Visuals,
 ) -> None:
     for share, low, high in (("90%", "q05", "q95"), ("50%", "q25", "q75")):
-        label = f"{share} {of}"
-        ax.fill_between(grid, table[low], table[high], color=colours[share], lw=0, label=label)
+        band = look(part, color=colours[share], lw=0, label=f"{share} {of}")
+        ax.fill_between(grid, table[low], table[high], **band)
 
 
-def _draw_ends(ax: Axes, fit: Fit, part: _Panel) -> None:
+def _draw_ends(ax: Axes, fit: Fit, part: _Panel, look: Visuals) -> None:
     """Draw where the curve comes from and where it tends to."""
     chance = float(fit.observations["chance"])
-    ax.axhline(
-        chance, color=_style.GUIDE, lw=1, ls=(0, (1, 2)), label=f"chance level ({chance:.3g})"
-    )
+    guide: dict[str, Any] = {"color": _style.GUIDE, "lw": 1, "ls": (0, (1, 2))}
+    ax.axhline(chance, **look("chance", label=f"chance level ({chance:.3g})", **guide))
     if fit.model.law.ceiling:
-        _draw_ceiling(ax, fit)
+        _draw_ceiling(ax, fit, look)
     ax.set_title(part.title)
 
 
-def _draw_ceiling(ax: Axes, fit: Fit) -> None:
+def _draw_ceiling(ax: Axes, fit: Fit, look: Visuals) -> None:
     """Draw the posterior of the accuracy at endless compute, sideways at the right edge."""
     floor = fit.posterior["floor"] if "floor" in fit.posterior else fit.observations["chance"]
     ceiling = (floor + (1 - floor) * fit.posterior[fit.model.law.ceiling]).to_numpy().ravel()
     accuracy, density, _ = array_stats.kde(ceiling)
     edge = ax.inset_axes((1.0, 0.0, 0.09, 1.0), sharey=ax)
+    usual: dict[str, Any] = {"color": _style.CEILING, "alpha": 0.6, "lw": 0}
     edge.fill_betweenx(
-        accuracy, density, color=_style.CEILING, alpha=0.6, lw=0, label="posterior of the ceiling"
+        accuracy, density, **look("ceiling", label="posterior of the ceiling", **usual)
     )
     edge.set(xlim=(0, 1.1 * density.max()), xticks=[])
     edge.spines[:].set_visible(False)
@@ -320,7 +349,8 @@ def _add_legend(figure: Figure, axes: list[Axes], *, outside: bool) -> None:
     for ax in (*axes, *cast(list[Axes], axes[0].child_axes)):
         handles, labels = ax.get_legend_handles_labels()
         named |= dict(zip(labels, handles, strict=True))
-    labels = sorted(named, key=lambda label: [label.startswith(s) for s in _LEGEND].index(True))
+    order = {label: i for i, s in enumerate(_LEGEND) for label in named if label.startswith(s)}
+    labels = sorted(named, key=lambda label: order.get(label, len(_LEGEND)))
     handles = [named[label] for label in labels]
     if outside:
         figure.legend(handles, labels, loc="outside lower left", ncols=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bayes_scaling.fitting.ladder_fit import LadderFit
 from bayes_scaling.plots import _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 from bayes_scaling.runs import Runs
 
 _GRID = 60
@@ -26,6 +29,7 @@ def plot_ladder(
     *,
     flops: ArrayLike | None = None,
     ax: _style.Panels | None = None,
+    visuals: VisualsLike | None = None,
 ) -> Figure:
     """Plot the score that one future run would have on each benchmark, and on average.
 
@@ -41,6 +45,10 @@ def plot_ladder(
     ax : array of matplotlib.axes.Axes, optional
         Axes to draw on, one for each benchmark and a last one for their average; by default on a
         new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `band_90`, `band_50`, `median`, `cutoff`, `fitted`,
+        `held_out`.
 
     Returns
     -------
@@ -67,6 +75,7 @@ def plot_ladder(
     >>> plot_ladder(fit, runs.above(6e21)).get_supxlabel()  # doctest: +SKIP
     'Training compute C (FLOPs); dotted line: largest fitted run'
     """
+    look = Visuals(visuals, "band_90", "band_50", "median", "cutoff", "fitted", "held_out")
     fitted = fit.runs.table
     unseen = held_out.table if held_out is not None else fitted.iloc[:0]
     budgets = np.concatenate([fitted["flops"], unseen["flops"]])
@@ -83,10 +92,11 @@ def plot_ladder(
             what = "one for each benchmark and one for their average"
             figure, axes = _style.given_panels(ax, len(names), what)
         for panel, name in zip(axes, names, strict=True):
-            _draw_band(panel, grid, bands.sel(benchmark=name))
-            _draw_runs(panel, _scores(fitted, name, len(names) - 1), "fitted runs")
-            _draw_runs(panel, _scores(unseen, name, len(names) - 1), "held-out runs")
-            panel.axvline(fitted["flops"].max(), color=_style.GUIDE, lw=0.8, ls=":")
+            _draw_band(panel, grid, bands.sel(benchmark=name), look)
+            for part, table in (("fitted", fitted), ("held_out", unseen)):
+                _draw_runs(panel, _scores(table, name, len(names) - 1), part, look)
+            guide = look("cutoff", color=_style.GUIDE, lw=0.8, ls=":")
+            panel.axvline(fitted["flops"].max(), **guide)
             panel.set(xscale="log", title=_style.literal(name))
         if ax is None:
             _head(figure, axes, fit)
@@ -129,11 +139,13 @@ def _colour(fit: LadderFit) -> str:
     return _style.ALARM if fit.diagnostics.problems() else "black"
 
 
-def _draw_band(ax: Axes, grid: NDArray[np.float64], bands: xr.DataArray) -> None:
+def _draw_band(ax: Axes, grid: NDArray[np.float64], bands: xr.DataArray, look: Visuals) -> None:
     low, lower, middle, upper, high = (bands.sel(quantile=q).to_numpy() for q in _QUANTILES)
-    ax.fill_between(grid, low, high, color=_style.SCORE_BANDS["90%"], lw=0, label="90% of scores")
-    ax.fill_between(grid, lower, upper, color=_style.SCORE_BANDS["50%"], lw=0, label="50%")
-    ax.plot(grid, middle, color=_style.SCORE, lw=1.2, label="median")
+    wide = look("band_90", color=_style.SCORE_BANDS["90%"], lw=0, label="90% of scores")
+    narrow = look("band_50", color=_style.SCORE_BANDS["50%"], lw=0, label="50%")
+    ax.fill_between(grid, low, high, **wide)
+    ax.fill_between(grid, lower, upper, **narrow)
+    ax.plot(grid, middle, **look("median", color=_style.SCORE, lw=1.2, label="median"))
 
 
 def _scores(table: pd.DataFrame, name: str, benchmarks: int) -> pd.DataFrame:
@@ -144,8 +156,9 @@ def _scores(table: pd.DataFrame, name: str, benchmarks: int) -> pd.DataFrame:
     return runs[runs["benchmark"] == benchmarks]
 
 
-def _draw_runs(ax: Axes, table: pd.DataFrame, label: str) -> None:
-    held_out = label != "fitted runs"
-    colour, marker = (_style.HELD_OUT, "D") if held_out else (_style.FITTED, "o")
+def _draw_runs(ax: Axes, table: pd.DataFrame, part: str, look: Visuals) -> None:
+    usual: dict[str, Any] = {"color": _style.FITTED, "marker": "o", "label": "fitted runs"}
+    if part == "held_out":
+        usual = {"color": _style.HELD_OUT, "marker": "D", "label": "held-out runs"}
     if len(table):
-        ax.plot(table["flops"], table["score"], marker, color=colour, ms=3, label=label)
+        ax.plot(table["flops"], table["score"], **look(part, ls="none", ms=3, **usual))

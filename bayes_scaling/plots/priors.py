@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,6 +19,7 @@ from bayes_scaling.errors import ModelError
 from bayes_scaling.fitting.fit import Fit
 from bayes_scaling.laws import Constant, Parameter
 from bayes_scaling.plots import _style
+from bayes_scaling.plots._visuals import Visuals, VisualsLike
 
 _MOST_COLUMNS = 3
 _PRIOR_DRAWS = 1000
@@ -28,7 +29,11 @@ _MOST_WIDTHS = 8.0
 
 
 def plot_priors(
-    fit: Fit, parameters: Sequence[str] | None = None, *, ax: _style.Panels | None = None
+    fit: Fit,
+    parameters: Sequence[str] | None = None,
+    *,
+    ax: _style.Panels | None = None,
+    visuals: VisualsLike | None = None,
 ) -> Figure:
     """Plot the posterior of each parameter with its prior.
 
@@ -41,6 +46,9 @@ def plot_priors(
         in place of a parameter, such as the ceiling for its logarithm, that is plotted.
     ax : array of matplotlib.axes.Axes, optional
         Axes to draw on, one for each parameter; by default on a new figure.
+    visuals : mapping of str to mapping or False, optional
+        Keyword arguments of Matplotlib for parts of the figure, or False to leave one out,
+        as in ArviZ. The parts are `posterior_band`, `posterior`, `prior`, `interval`.
 
     Returns
     -------
@@ -61,6 +69,7 @@ def plot_priors(
     >>> figure.axes[0].get_xlabel()
     'exponent'
     """
+    look = Visuals(visuals, "posterior_band", "posterior", "prior", "interval")
     single = [str(name) for name, draws in fit.posterior.items() if draws.ndim == 2]
     names = _default(fit, single) if parameters is None else list(parameters)
     unknown = [name for name in names if name not in single]
@@ -75,8 +84,8 @@ def plot_priors(
         else:
             figure, axes = _style.given_panels(ax, len(names), "one for each parameter")
         for panel, name in zip(axes, names, strict=True):
-            draws = (d[name].to_numpy().ravel() for d in (fit.posterior, prior))
-            _draw(panel, *draws)
+            learned, before = (d[name].to_numpy().ravel() for d in (fit.posterior, prior))
+            _draw(panel, learned, before, look)
             _name(panel, fit, name)
         if ax is None:
             _head(figure, axes, fit)
@@ -113,22 +122,18 @@ def _canvas(n: int) -> tuple[Figure, list[Axes]]:
     return figure, list(axes.flat[:n])
 
 
-def _draw(ax: Axes, posterior: NDArray[np.float64], prior: NDArray[np.float64]) -> None:
+def _draw(
+    ax: Axes, posterior: NDArray[np.float64], prior: NDArray[np.float64], look: Visuals
+) -> None:
     low, high = np.quantile(posterior, [0.05, 0.95])
     x, density, _ = array_stats.kde(posterior, bw="silverman")
-    ax.fill_between(x, density, color=_style.CURVE_BANDS["90%"], lw=0)
-    ax.plot(x, density, color=_style.CURVE, lw=1.4, label="posterior")
-    ax.plot(
-        *array_stats.kde(prior, bw="silverman")[:2],
-        color=_style.PRIOR,
-        lw=1.4,
-        ls="--",
-        label="prior",
-    )
-    ax.plot(
-        [low, high], [0, 0], color=_style.CURVE, lw=4, solid_capstyle="butt",
-        clip_on=False, label="90% of the posterior",
-    )  # fmt: skip
+    ax.fill_between(x, density, **look("posterior_band", color=_style.CURVE_BANDS["90%"], lw=0))
+    ax.plot(x, density, **look("posterior", color=_style.CURVE, lw=1.4, label="posterior"))
+    line = look("prior", color=_style.PRIOR, lw=1.4, ls="--", label="prior")
+    ax.plot(*array_stats.kde(prior, bw="silverman")[:2], **line)
+    usual: dict[str, Any] = {"color": _style.CURVE, "lw": 4, "solid_capstyle": "butt"}
+    bar = look("interval", clip_on=False, label="90% of the posterior", **usual)
+    ax.plot([low, high], [0, 0], **bar)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set(xlim=_span(posterior, prior), ylim=(0, None), yticks=[])
     ax.spines["left"].set_visible(False)

@@ -8,6 +8,7 @@ import pymc as pm
 import pytest
 import scipy.stats
 import xarray as xr
+from hills import Hills
 
 from bayes_scaling.inference import fast, mixture
 from bayes_scaling.inference.attempts import Attempt, Wanted
@@ -17,7 +18,6 @@ from bayes_scaling.inference.laplace import Laplace
 from bayes_scaling.inference.modes import search_modes
 from bayes_scaling.inference.record import Record
 from bayes_scaling.inference.samplers import sample
-from tests.inference.test_modes import Hills
 
 
 def attempt_of(bound, points, diverging=False):

@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from figure_parts import check_parts
 
 from bayes_scaling.errors import ConvergenceWarning, ModelError, RunsError
 from bayes_scaling.plots import plot_forecast, plot_priors
@@ -260,3 +261,21 @@ def test_parameters_can_be_drawn_on_given_axes(ceiling_fit, diverged):
 def test_parameters_that_there_are_not_are_refused(ceiling_fit, names):
     with pytest.raises(ModelError, match="the fit has level, exponent"):
         plot_priors(ceiling_fit, names)
+
+
+# ---- looks of the user's -------------------------------------------------------------------------
+
+
+def test_parts_can_be_changed_and_left_out(ceiling_fit, held_out):
+    check_parts(plot_forecast, ceiling_fit, held_out, unused=["left_out"])
+    check_parts(plot_priors, ceiling_fit)
+
+
+def test_a_look_of_the_users_takes_the_place_of_the_usual_one(power_law_fit):
+    """Under any of Matplotlib's names for it, and the legend follows."""
+    given = {"curve": {"linewidth": 7, "c": "green", "label": "mine"}, "chance": False}
+    figure = plot_forecast(power_law_fit, visuals=given)
+    (line,) = [line for line in figure.axes[0].lines if line.get_label() == "mine"]
+    assert (line.get_linewidth(), line.get_color()) == (7, "green")
+    assert "mine" in legend(figure)
+    assert not any("chance" in text for text in legend(figure))

@@ -8,9 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from figure_parts import check_parts
 from trends import CURVES, task
 
-from bayes_scaling.plots import plot_behaviours, plot_flips
+from bayes_scaling.plots import plot_behaviours, plot_flips, plot_trend
 from bayes_scaling.runs import Runs
 from bayes_scaling.study.classifying import classify
 
@@ -49,6 +50,12 @@ def test_tasks_can_be_drawn_on_given_axes(found):
     assert plot_behaviours(found, ax=axes) is figure
     assert [ax.get_title(loc="left").split("\n")[0] for ax in axes] == [*NAMES, ""]
     assert figure.legends == []
+
+
+def test_parts_can_be_changed_and_left_out(found):
+    check_parts(plot_behaviours, found)
+    check_parts(plot_trend, found, NAMES[-1])
+    check_parts(plot_flips, found)
 
 
 def test_flips_have_a_row_a_task_and_a_column_a_context(found):

@@ -12,10 +12,12 @@ import pandas as pd
 import pytest
 import scipy.stats
 import xarray as xr
+from figure_parts import check_parts
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.evaluation.uncertainty import Clusters, clustered_share
+from bayes_scaling.fitting.error_budgets import error_budget
 from bayes_scaling.laws import TwoStageLaw, get_law, shipped_laws
 from bayes_scaling.plots import (
     plot_bands,
@@ -340,6 +342,14 @@ def test_figures_can_be_drawn_on_axes_of_a_larger_figure():
     assert plot_crps_by_distance(made_up(), ax=axes[1]) is figure
     assert figure.legends == []
     assert all(ax.get_legend() is not None and ax.get_title(loc="left") for ax in axes)
+
+
+def test_parts_can_be_changed_and_left_out(comparison, power_law_fit, held_out):
+    check_parts(plot_bands, {"plain": power_law_fit}, held_out)
+    check_parts(plot_comparison, comparison)
+    check_parts(plot_calibration, made_up())
+    check_parts(plot_crps_by_distance, made_up())
+    check_parts(plot_error_budget, error_budget(power_law_fit, flops=[1e22]))
 
 
 def test_differences_and_calibration_can_be_drawn_on_given_axes(comparison):

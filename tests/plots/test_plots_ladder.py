@@ -9,6 +9,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from figure_parts import check_parts
 from pooled import BENCHMARKS, fit_of_prior, grid_of_budgets, simulate
 
 from bayes_scaling.errors import ConvergenceWarning, ModelError
@@ -64,3 +65,7 @@ def test_panels_can_be_drawn_on_given_axes(fit):
     assert axes.flat[len(BENCHMARKS)].get_title(loc="left") == "average of all"
     with pytest.raises(ModelError, match="one for each benchmark"):
         plot_ladder(fit, ax=axes[0, 0])
+
+
+def test_parts_can_be_changed_and_left_out(fit, runs):
+    check_parts(plot_ladder, fit, runs.above(CUTOFF))
