@@ -117,6 +117,8 @@ def compare_routes(
         )
     known = scores.assign(distance=pd.cut(scores["distance"], (0, *DISTANCES), labels=_bands()))
     columns = list(by)
+    if "distance" in columns:
+        known = known.sort_values("distance", kind="stable")
     groups = known.groupby(columns, sort=False, observed=True) if columns else [((), known)]
     rows = [
         {**dict(zip(columns, key, strict=True)), **row}

@@ -7,9 +7,10 @@ from math import nan
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import scipy.stats
 
 from bayes_scaling.fitting.outcomes import Check, failures
-from bayes_scaling.fitting.residual_checks import check_pit, check_residuals
+from bayes_scaling.fitting.residual_checks import LEVEL, check_pit, check_residuals
 from bayes_scaling.fitting.sensitivity import (
     CONFLICT,
     Sensitivity,
@@ -61,6 +62,7 @@ class FitChecks:
             check_convergence(self._fit),
             *self.residuals,
             *check_pit(self._fit),
+            check_rise(self._fit),
             check_number(self._fit, self.conflicts),
             check_conflicts(self.conflicts),
             check_sensitivity(forecast_sensitivity(self._fit)),
@@ -90,6 +92,32 @@ def check_convergence(fit: Fit) -> Check:
     )
     sentence = f"NOT CONVERGED: {'; '.join(problems)}." if problems else f"Converged: {said}."
     return Check("convergence", found.max_rhat, nan, MAX_RHAT, nan, not problems, "", sentence)
+
+
+# ---- scores --------------------------------------------------------------------------------------
+
+
+def check_rise(fit: Fit) -> Check:
+    """Return whether scores rise with compute, or at least do not fall.
+
+    Every law rises in the end. One whose exponent drifts can follow scores that fall, and then
+    forecasts a rise that no run has shown.
+    """
+    scores = fit.observations[["run", "score"]].to_dataframe()
+    if "k" in fit.observations:
+        scores = scores[(fit.observations["k"] == fit.observations["k"].min()).to_numpy()]
+    flops = fit.runs.table.groupby("run")["flops"].first()
+    falling = scipy.stats.kendalltau(flops.loc[scores["run"]], scores["score"], alternative="less")
+    tau, p = float(falling.statistic), float(falling.pvalue)
+    passed = not p < LEVEL  # written so that the NaN of equal scores passes
+    how = f"Kendall's tau of scores and compute is {tau:.2f}"
+    sentence = f"Scores do not fall as compute grows ({how})."
+    if not passed:
+        sentence = (
+            f"Scores fall as compute grows ({how}), but every law rises in the end: forecasts of "
+            "larger runs are likely too high."
+        )
+    return Check("rise", tau, nan, nan, p, passed, "" if passed else "too high", sentence)
 
 
 # ---- priors --------------------------------------------------------------------------------------

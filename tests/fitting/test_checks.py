@@ -287,6 +287,27 @@ def test_a_conflict_is_named_in_words(stated):
 
 
 @pytest.mark.slow
+def test_scores_that_fall_are_a_caution(arc_easy):
+    """As those of some tasks of Gadre et al. do; a drift follows them, and then turns upwards."""
+    table = arc_easy.table
+    falling = Runs.from_frame(table.assign(score=0.3 + (table["score"].max() - table["score"]) / 3))
+    fit = fit_runs(falling, "drifting_power_law", draws=500, tune=500)
+    row = fit.checks().set_index("check").loc["rise"]
+    expected = scipy.stats.kendalltau(table["flops"], -table["score"]).statistic
+    assert (row["value"], row["direction"]) == (pytest.approx(expected), "too high")
+    assert not row["passed"]
+    assert row["sentence"] in fit.cautions()
+
+
+@pytest.mark.slow
+def test_scores_that_rise_and_those_of_several_k_are_no_caution(power_law_fit, pass_at_k_fit):
+    for fit in (power_law_fit, pass_at_k_fit):
+        row = fit.checks().set_index("check").loc["rise"]
+        assert row["passed"]
+        assert row["value"] > 0.5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["power_law_ceiling", "broken_power_law", "drifting_power_law"])
 def test_four_runs_are_fitted_and_it_is_said_what_is_prior(arc_easy, law):
     table = arc_easy.table.sort_values("flops")
