@@ -48,6 +48,8 @@ from pages import as_markdown, replace_between
 from routes import IN_COMPUTE, Ladder, ladders
 
 from bayes_scaling import BayesScalingError, FitStore, Runs, backtest, load_model
+from bayes_scaling.evaluation.intervals import estimate
+from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.evaluation.splits import with_one_k
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,11 +144,15 @@ def scores_of(ladder: Ladder, folder: Path, workers: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def in_bands(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with their band of distance."""
+    edges = [*BANDS.values(), np.inf]
+    return scores.assign(band=pd.cut(scores["distance"], edges, labels=list(BANDS)))
+
+
 def cells(scores: pd.DataFrame) -> pd.DataFrame:
     """Return CRPS, share inside 90% intervals and their width of each law in each cell."""
-    edges = [*BANDS.values(), np.inf]
-    scores = scores.assign(
-        band=pd.cut(scores["distance"], edges, labels=list(BANDS)),
+    scores = in_bands(scores).assign(
         inside=(scores["pit"] - 0.5).abs() <= 0.45,
         width=scores["q95"] - scores["q05"],
     )
@@ -193,6 +199,27 @@ def page_table(found: pd.DataFrame, laws: Sequence[str]) -> pd.DataFrame:
     return wide[[law for law in laws if law in wide]].fillna("").reset_index()
 
 
+def coverage(scores: pd.DataFrame, chosen: Sequence[str]) -> pd.DataFrame:
+    """Return the share inside 90% intervals of the default law, by ladder and band.
+
+    All splits are together. Intervals are clustered by run and benchmark; below three of either
+    there is none. `chosen` are the defaults in compute, and where ratios vary.
+    """
+    rows = []
+    for ladder, part in in_bands(scores).groupby("ladder", sort=False):
+        law = next(law for law in reversed(chosen) if law in set(part["model"]))
+        row = {"ladder": ladder, "default": law}
+        for band in BANDS:
+            there = part[(part["model"] == law) & (part["band"] == band)]
+            row[band] = ""
+            if len(there) >= FEWEST_SCORES:
+                found = estimate(with_errors(there), "cover90")
+                ends = "" if found.problem else f" ({found.low:.0%} to {found.high:.0%})"
+                row[band] = f"{found.mean:.0%}{ends}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -212,8 +239,12 @@ def main() -> None:
             scores_of(ladder, options.folder, options.workers).to_csv(kept, index=False)
         if kept.is_file():
             parts.append(pd.read_csv(kept))
-    found = cells(pd.concat(parts, ignore_index=True))
+    scores = pd.concat(parts, ignore_index=True)
+    found = cells(scores)
     order = both_rankings(found)
+    chosen = order.groupby("laws", sort=False)["model"].first().to_dict()
+    by_ladder = coverage(scores, list(chosen.values()))
+    print(by_ladder.to_string(index=False))
     laws = list(dict.fromkeys(order["model"]))
     print(page_table(found, laws).to_string(index=False))
     print(order.to_string(index=False))
@@ -221,8 +252,8 @@ def main() -> None:
         page = ROOT / "docs" / "default.md"
         text = replace_between(page.read_text(encoding="utf-8"), "ranking", as_markdown(order))
         text = replace_between(text, "cells", as_markdown(page_table(found, laws)))
+        text = replace_between(text, "ladders", as_markdown(by_ladder))
         page.write_text(text, encoding="utf-8")
-    chosen = order.groupby("laws", sort=False)["model"].first().to_dict()
     print(json.dumps({"default": chosen, "seconds": round(time.perf_counter() - start)}))
 
 
