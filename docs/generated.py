@@ -14,6 +14,13 @@ from bayes_scaling.modelling.model import load_model
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 NOTES = HERE / "law_notes.toml"
+GALLERY_TEXT = """One short script for each figure.
+
+Every function takes `ax=`: axes of a larger figure. `visuals=` changes the parts that its reference names, as in ArviZ:
+
+```python
+plot_forecast(fit, visuals={"curve": {"color": "green", "lw": 2}, "chance": False})
+```"""
 
 
 def write_law_pages(folder: Path) -> None:
@@ -82,7 +89,7 @@ def write_api_page(path: Path) -> None:
 
 def write_gallery(path: Path) -> None:
     """Write the page of figures, each with the script that makes it."""
-    parts = ["# Gallery", "One short script for each figure."]
+    parts = ["# Gallery", GALLERY_TEXT]
     for script in sorted((HERE / "gallery").glob("*.py")):
         code = script.read_text(encoding="utf-8")
         title = code.partition('"""')[2].partition('"""')[0]

@@ -57,7 +57,7 @@ class Mixture:
         """Return the mixture of draws (draw, size); each draw belongs to one normal."""
         found = cls(
             np.full(len(modes), 1 / len(modes)),
-            [Normal(mode.mode, np.linalg.cholesky(mode.scale @ mode.scale.T)) for mode in modes],
+            [Normal(mode.mode, _lower(mode.scale)) for mode in modes],
         )
         nearest = found.nearest(points)
         for _ in range(_ROUNDS):
@@ -69,11 +69,7 @@ class Mixture:
 
     def _refitted(self, points: Floats, nearest: NDArray[np.int64]) -> Mixture:
         counts = np.bincount(nearest, minlength=len(self.normals))
-        enough = counts >= _DRAWS_PER_AXIS * points.shape[1]
-        normals = [
-            Normal.fit(points[nearest == i]) if enough[i] else normal
-            for i, normal in enumerate(self.normals)
-        ]
+        normals = [_fitted(points[nearest == i]) or normal for i, normal in enumerate(self.normals)]
         shares = np.maximum(counts / len(points), _LEAST_SHARE)
         return Mixture(shares / shares.sum(), normals)
 
@@ -111,6 +107,22 @@ class Mixture:
             for share, normal in zip(self.shares, self.normals, strict=True)
         )
         return _WALK / np.sqrt(len(within)) * np.linalg.cholesky(within)
+
+
+def _fitted(points: Floats) -> Normal | None:
+    """Return the normal of draws; None if they are too few, or do not move in every direction."""
+    if len(points) < _DRAWS_PER_AXIS * points.shape[1]:
+        return None
+    try:
+        return Normal.fit(points)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _lower(scale: Floats) -> Floats:
+    """Return the Cholesky root of scale @ scale.T, without squaring its condition."""
+    upper = np.linalg.qr(scale.T)[1]
+    return np.asarray((upper * np.sign(np.diag(upper))[:, None]).T)
 
 
 def run_jumps(bound: Bound, modes: Sequence[Laplace], earlier: Attempt, wanted: Wanted) -> Attempt:

@@ -101,6 +101,22 @@ def test_a_mode_that_chains_have_left_keeps_the_normal_of_its_curvature():
     np.testing.assert_allclose(found.normals[1].root, 0.5 * np.eye(3))
 
 
+def test_a_mode_whose_draws_do_not_move_keeps_it_too():
+    modes = [Laplace(np.full(3, at), np.diag([0.5, 1.0, 2.0]), 0.0, 0.0) for at in (0.0, 20.0)]
+    stuck = np.full((400, 3), 20.1)
+    points = np.concatenate([np.random.default_rng(0).normal(0, 1, (400, 3)), stuck])
+    found = Mixture.fit(points, modes)
+    np.testing.assert_allclose(found.shares, 0.5)
+    np.testing.assert_allclose(found.normals[1].root, np.diag([0.5, 1.0, 2.0]))
+    assert np.isfinite(found.log_density(points)).all()
+
+
+def test_the_root_of_a_curvature_is_that_of_cholesky():
+    scale = np.random.default_rng(0).normal(size=(4, 4))
+    (normal,) = Mixture.fit(np.zeros((1, 4)), [Laplace(np.zeros(4), scale, 0.0, 0.0)]).normals
+    np.testing.assert_allclose(normal.root, np.linalg.cholesky(scale @ scale.T))
+
+
 def test_draws_of_a_mixture_have_its_density():
     rng = np.random.default_rng(0)
     modes = [Laplace(np.full(2, at), np.eye(2), 0.0, 0.0) for at in (-3.0, 3.0)]
