@@ -16,7 +16,8 @@ ROOT = HERE.parent
 NOTES = HERE / "law_notes.toml"
 GALLERY_TEXT = """One short script for each figure.
 
-Every function takes `ax=`: axes of a larger figure. `visuals=` changes the parts that its reference names, as in ArviZ:
+Every function takes `ax=`: axes of a larger figure. `visuals=` changes the parts that its reference
+names, as in ArviZ:
 
 ```python
 plot_forecast(fit, visuals={"curve": {"color": "green", "lw": 2}, "chance": False})
