@@ -288,10 +288,10 @@ def test_a_conflict_is_named_in_words(stated):
 
 @pytest.mark.slow
 def test_scores_that_fall_are_a_caution(arc_easy):
-    """As those of some tasks of Gadre et al. do; a drift follows them, and then turns upwards."""
+    """As those of some tasks of Gadre et al. do."""
     table = arc_easy.table
     falling = Runs.from_frame(table.assign(score=0.3 + (table["score"].max() - table["score"]) / 3))
-    fit = fit_runs(falling, "drifting_power_law", draws=500, tune=500)
+    fit = fit_runs(falling, "power_law", draws=300, tune=300)
     row = fit.checks().set_index("check").loc["rise"]
     expected = scipy.stats.kendalltau(table["flops"], -table["score"]).statistic
     assert (row["value"], row["direction"]) == (pytest.approx(expected), "too high")
