@@ -16,7 +16,10 @@ and a band of distance with 20 scores or more. All cells count alike.
 
 (The split at a two-hundredth was added when the first results of the others were known, because
 nothing else reaches beyond 30 times. The ladders of Gadre et al., of which every third task takes
-part, were added later still, before any of their scores was seen; the rule stayed.)
+part, were added later still, before any of their scores was seen; the rule stayed. So were the
+mixtures of DataComp-LM, last of all: those with four runs or more on three budgets or more up to
+3e21 FLOPs, every third of the tasks that they share with Gadre et al., and one split: the runs of
+6.9B parameters from all smaller ones. Each mixture has few runs, so they are one ladder together.)
 
 1. A law holds enough if its 90% intervals hold at least 85% of scores in the mean over cells,
    in every band of distance.
@@ -45,9 +48,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pages import as_markdown, replace_between
-from routes import IN_COMPUTE, Ladder, ladders
+from routes import EVERY_THIRD, IN_BOTH, IN_COMPUTE, Ladder, ladders
 
 from bayes_scaling import BayesScalingError, FitStore, Runs, backtest, load_model
+from bayes_scaling.datasets.gadre2024 import load_gadre
 from bayes_scaling.evaluation.intervals import estimate
 from bayes_scaling.evaluation.scoring import with_errors
 from bayes_scaling.evaluation.splits import with_one_k
@@ -58,6 +62,7 @@ FEW = 1 / 30
 SUB_LADDERS = (4, 6, 8)
 BANDS = {"up to 3 times": 1, "3 to 10 times": 3, "10 to 30 times": 10, "above 30 times": 30}
 FEWEST_SCORES, ENOUGH = 20, 0.85
+MIXTURES, MIXTURES_CUTOFF = "DataComp-LM mixtures", 3e21
 CELL = ["ladder", "runs", "band"]
 
 
@@ -70,9 +75,32 @@ class Split:
     cutoff: float
 
 
+def all_ladders(data: Path) -> Iterator[Ladder]:
+    """Yield the development ladders with the mixtures of DataComp-LM, which have no loss."""
+    yield from (ladder for ladder in ladders(data) if "own loss" not in ladder.name)
+    yield Ladder(MIXTURES, mixtures(data), IN_BOTH, ())
+
+
+def mixtures(data: Path) -> Runs:
+    """Return the runs of the mixtures of DataComp-LM that have enough of them."""
+    tasks = load_gadre(data).table.groupby("benchmark")[["n_items", "chance"]].first()
+    table = pd.read_csv(data / "dclm_mixtures.csv").rename(columns={"task": "benchmark"})
+    table = table.join(tasks, on="benchmark", how="inner").assign(metric="acc")
+    chosen = sorted(table["benchmark"].unique())[EVERY_THIRD]
+    flops = 6.0 * table["params"] * table["tokens"]
+    small = table.assign(flops=flops)[flops <= MIXTURES_CUTOFF].groupby("mixture")
+    counts = small[["run", "flops"]].nunique()
+    enough = counts.index[(counts["run"] >= 4) & (counts["flops"] >= 3)]
+    kept = table["benchmark"].isin(chosen) & table["mixture"].isin(enough)
+    return Runs.from_frame(table[kept].drop(columns="seed"))
+
+
 def splits(ladder: Ladder) -> Iterator[Split]:
     """Yield the splits of a ladder."""
     runs = with_one_k(ladder.runs)
+    if ladder.name == MIXTURES:
+        yield Split("all", usable(runs, MIXTURES_CUTOFF, 4), MIXTURES_CUTOFF)
+        return
     largest = float(runs.table["flops"].max())
     for name, fraction in WHOLE.items():
         cutoff = fraction * largest
@@ -102,7 +130,7 @@ def geometric(runs: Runs, n: int) -> list[str]:
 
 def usable(runs: Runs, cutoff: float, fewest: int) -> Runs:
     """Return the runs of series whose fitted scores differ."""
-    key = ["benchmark", "metric"]
+    key = ["benchmark", "metric", "mixture"]
     values = runs.below(cutoff).table.groupby(key)["score"].nunique()
     enough = values.index[values >= fewest]
     table = runs.table
@@ -135,7 +163,7 @@ def scores_of(ladder: Ladder, folder: Path, workers: int) -> pd.DataFrame:
         except BayesScalingError as error:
             print(f"{ladder.name}, {split.name} runs: {error}", flush=True)
             continue
-        key = ["model", "benchmark", "metric"]
+        key = ["model", "benchmark", "metric", "mixture"]
         bad = result.fits.set_index(key)["problems"].ne("").rename("bad")
         found = result.scores.join(bad, on=key)
         parts.append(found.assign(ladder=ladder.name, runs=split.name))
@@ -231,10 +259,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     options.folder.mkdir(parents=True, exist_ok=True)
     start, parts = time.perf_counter(), []
-    for ladder in ladders(options.data):
+    for ladder in all_ladders(options.data):
         kept = options.folder / f"{ladder.name}.csv"
-        if "own loss" in ladder.name:
-            continue
         if not options.only or ladder.name in options.only:
             scores_of(ladder, options.folder, options.workers).to_csv(kept, index=False)
         if kept.is_file():
