@@ -121,7 +121,10 @@ def test_a_fit_that_has_not_converged_says_so(drawn):
 @pytest.fixture(scope="module")
 def fits(runs):
     direct = simulate(grid_of_budgets(6), through=False, rng=np.random.default_rng(4))
-    return {"through": fit_ladder(runs.below(CUTOFF)), "direct": fit_ladder(direct.below(CUTOFF))}
+    # Shares and forecasts need no more draws.
+    settings = {"draws": 500, "tune": 700}
+    ladders = {"through": runs, "direct": direct}
+    return {name: fit_ladder(one.below(CUTOFF), **settings) for name, one in ladders.items()}
 
 
 @pytest.mark.slow
