@@ -83,9 +83,9 @@ def sample_bound(
     chosen because it looks better than others.
 
     With one mode, the attempts differ in their settings only: first half of `tune` at a target
-    acceptance of 0.95, then 0.99, then all of `tune` and four times the draws, of which every
-    fourth is kept. The last one does the same in plain coordinates and from the usual start,
-    because the mode and the curvature there may mislead. With several modes, see
+    acceptance of 0.95, then 0.99, then all of `tune` at 0.999 and four times the draws, of which
+    every fourth is kept. The last one makes as many at 0.99, in plain coordinates and from the
+    usual start, because the mode and the curvature there may mislead. With several modes, see
     :func:`bayes_scaling.inference.several.sample_several`.
 
     Parameters

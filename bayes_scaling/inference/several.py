@@ -4,13 +4,13 @@ The order is fixed in advance:
 
 1. Chains are spread over the modes. If the draws pass the checks, the chains have mixed.
 2. Otherwise, unless their R-hat shows that chains cross, each mode is sampled by chains of its own,
-   in three attempts at most. If all modes have passed and chains have stayed, the modes are weighed
-   and the draws resampled.
+   in three attempts at most, and in no more once all chains visit other modes. If all modes have
+   passed and chains have stayed, the modes are weighed and the draws resampled.
 3. Otherwise chains cross now and then. They are spread over the modes again, with a target
-   acceptance of 0.99, and are followed by chains that jump between the modes (:mod:`.jumps`). The
-   two come again with NUTS 4, 16 and 32 times as long, unless that would take more than some
-   minutes. The first attempt that passes is kept. If none does, the last is kept, and has not
-   converged.
+   acceptance of 0.99. Unless they diverge, chains that jump between the modes follow
+   (:mod:`.jumps`). The two come again with 0.999, and then with NUTS 4 and 16 times as long,
+   unless that would take more than some minutes. The first attempt that passes is kept. If none
+   does, the last is kept, and has not converged.
 """
 
 from __future__ import annotations
@@ -30,21 +30,31 @@ from bayes_scaling.inference.attempts import (
     run_in_order,
 )
 from bayes_scaling.inference.diagnostics import Diagnostics, diagnose
-from bayes_scaling.inference.jumps import run_jumps
+from bayes_scaling.inference.jumps import Mixture, run_jumps
 from bayes_scaling.inference.laplace import Laplace
-from bayes_scaling.inference.mixture import Weights, resample, stay_apart, weigh
+from bayes_scaling.inference.mixture import (
+    LARGEST_SHARE_OUTSIDE,
+    Weights,
+    resample,
+    stay_apart,
+    weigh,
+)
 from bayes_scaling.inference.modes import describe_modes
 from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
 _ALONE = ORDER[:3]  # for the chains of one mode
-_CROSSING = tuple(Settings(True, 1.0, 0.99, thin) for thin in (1, 4, 16, 32))
+_CROSSING = (
+    Settings(True, 1.0, 0.99, 1),
+    *(Settings(True, 1.0, 0.999, thin) for thin in (1, 4, 16)),
+)
 # Leapfrog steps of one chain, some tens of microseconds each: longer attempts are not made. One
 # fit of 200 drawn from the prior of the default law took 27 minutes before.
 _MOST_STEPS = 5_000_000
 # Chains that stay at different modes have a larger R-hat, whatever is a mode's weight.
 _CROSSED = 1.1
 _UNKNOWN = float("nan")
+_LEFT = "chains leave the modes they start at"
 _SHOWN = 4  # parameters of each mode in a sentence
 
 Found = tuple[xr.Dataset, xr.Dataset, Diagnostics]
@@ -78,6 +88,8 @@ class _Work:
             walking = last = self.spread([settings])
             if last.passed:
                 break
+            if last.diagnostics.divergences:
+                continue  # they would count as divergences of the jumps
             last = run_jumps(self.bound, self.modes, walking, self.wanted)
             self.tried.append(last)
             if last.passed:
@@ -88,21 +100,35 @@ class _Work:
         """Return draws of each mode by itself; None if they cannot be had."""
         sets = []
         for number, mode in enumerate(self.modes, start=1):
-            self.tried += run_in_order(self.bound, {number: mode}, _ALONE, self.wanted)
-            sets.append(self.tried[-1])
-            if not sets[-1].passed:
+            for attempt in run_in_order(self.bound, {number: mode}, _ALONE, self.wanted):
+                self.tried.append(attempt)
+                if not attempt.passed and self.all_cross(attempt):
+                    self.reason = _LEFT
+                    return None
+            sets.append(attempt)
+            if not attempt.passed:
                 self.reason = f"chains of mode {number} alone have not converged"
                 return None
         if not stay_apart([one.points for one in sets]):
-            self.reason = "chains leave the modes they start at"
+            self.reason = _LEFT
             return None
         return sets
+
+    def all_cross(self, alone: Attempt) -> bool:
+        """Return whether every chain has visited several modes, though all started at one.
+
+        A chain that stays where it went in its warm-up has not.
+        """
+        flat = alone.points.reshape(-1, self.bound.program.size)
+        nearest = Mixture.fit(flat, self.modes).nearest(flat).reshape(alone.points.shape[:2])
+        most = [max(np.bincount(chain)) / chain.size for chain in nearest]
+        return max(most) < 1 - LARGEST_SHARE_OUTSIDE
 
     def has_crossed(self, spread: Attempt) -> bool:
         """Return whether chains cross so often that nothing can be learnt of one mode alone."""
         crossed = spread.diagnostics.max_rhat < _CROSSED
         if crossed:
-            self.reason = "chains leave the modes they start at"
+            self.reason = _LEFT
         return crossed
 
     def weigh_each(self) -> Found | None:

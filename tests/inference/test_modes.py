@@ -216,7 +216,7 @@ def test_where_no_attempt_will_do_the_last_is_kept_and_all_are_told(arc, tmp_pat
     assert table["kept"].tolist() == [False, False, False, True]
     assert table["tune"].tolist() == [10, 10, 20, 20]
     assert table["draws"].tolist() == [30, 30, 120, 120]
-    assert table["target_accept"].tolist() == [0.95, 0.99, 0.99, 0.99]
+    assert table["target_accept"].tolist() == [0.95, 0.99, 0.999, 0.99]
     assert table["coordinates"].tolist() == ["mode", "mode", "mode", "plain"]
     assert (table["problems"] != "").all()
     assert table["max_rhat"].iloc[-1] == pytest.approx(fit.diagnostics.max_rhat)
@@ -255,7 +255,7 @@ def test_chains_are_not_run_longer_than_is_worth_it(monkeypatch):
     found = Diagnostics(0, 1.05, 900.0, 900.0)
     monkeypatch.setattr(attempts, "diagnose", lambda posterior, stats: found)
     monkeypatch.setattr(several, "_MOST_STEPS", 1)
-    monkeypatch.setattr(several, "_CROSSING", several._CROSSING[1:])
+    monkeypatch.setattr(several, "_CROSSING", several._CROSSING[2:])
     samples = sample(Hills(1), draws=200, tune=200)
     (entry,) = Record.read(samples.sample_stats).attempts
     assert (entry["modes"], entry["kept"]) == ([1, 2], True)
@@ -278,6 +278,19 @@ def test_chains_that_cross_are_run_longer_at_once(monkeypatch, rhat, alone):
     assert entries[0] == entries[-1] == [1, 2]
     reason = "chains of mode 1 alone have not converged" if alone else "chains leave the modes"
     assert f"because {reason}" in samples.diagnostics.unweighed
+
+
+@pytest.mark.slow
+def test_chains_that_all_leave_their_mode_are_not_run_again_from_there(monkeypatch):
+    """Two hills that chains cross between, where no draws are ever good enough."""
+    found = Diagnostics(0, 1.7, 900.0, 900.0)
+    for module in (attempts, jumps):
+        monkeypatch.setattr(module, "diagnose", lambda posterior, stats: found)
+    monkeypatch.setattr(several, "_CROSSING", attempts.ORDER[:1])
+    samples = sample(Hills(1, apart=5.5, scales=(1.0, 1.0)), draws=400, tune=200)
+    entries = [entry["modes"] for entry in Record.read(samples.sample_stats).attempts]
+    assert entries == [[1, 2], [1], [1, 2], [1, 2]]
+    assert "because chains leave the modes" in samples.diagnostics.unweighed
 
 
 @pytest.mark.slow
