@@ -85,9 +85,8 @@ def fit_ahead(
     for runs, model in tasks:
         with suppress(BayesScalingError):
             groups.setdefault(model.on(runs).structure(), []).append((runs, model))
-    # What samples the most numbers takes longest and comes first.
-    slowest_first = sorted(groups.values(), key=lambda group: group[0][1].size, reverse=True)
-    parts = split(slowest_first, workers)
+    # What takes longest comes first, so that no worker ends alone.
+    parts = sorted(split(groups.values(), workers), key=_cost, reverse=True)
     futures = {submit(executor, _fit_part, store, part, settings): len(part) for part in parts}
     done, whole = 0, sum(futures.values())
     try:
@@ -98,6 +97,11 @@ def fit_ahead(
     finally:
         for future in futures:
             future.cancel()
+
+
+def _cost(part: Sequence[tuple[Runs, ScalingModel]]) -> int:
+    """Return about how long a part takes: laws that sample many numbers often try again."""
+    return sum(model.size**2 for _, model in part)
 
 
 def _fit_part(

@@ -255,10 +255,13 @@ _CENSORED = _CensoredNormal()
 
 
 def _censored_normal(score: Any, mean: Any, sd: Any) -> Any:
-    inside = scipy.stats.norm.logpdf(score, mean, sd)
-    below = scipy.stats.norm.logcdf(0.0, mean, sd)
-    above = scipy.stats.norm.logsf(1.0, mean, sd)
-    return np.where(score <= 0, below, np.where(score >= 1, above, inside))
+    density = scipy.stats.norm.logpdf(score, mean, sd)
+    # The masses take longer than the density, and few series have scores of 0 or 1.
+    if (score <= 0).any():
+        density = np.where(score <= 0, scipy.stats.norm.logcdf(0.0, mean, sd), density)
+    if (score >= 1).any():
+        density = np.where(score >= 1, scipy.stats.norm.logsf(1.0, mean, sd), density)
+    return density
 
 
 class StudentT(Likelihood):
