@@ -47,7 +47,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pages import as_markdown, replace_between
+from pages import write_tables
 from routes import EVERY_THIRD, IN_BOTH, IN_COMPUTE, Ladder, ladders
 
 from bayes_scaling import BayesScalingError, FitStore, Runs, backtest, load_model
@@ -275,11 +275,9 @@ def main() -> None:
     print(page_table(found, laws).to_string(index=False))
     print(order.to_string(index=False))
     if options.write_docs:
-        page = ROOT / "docs" / "default.md"
-        text = replace_between(page.read_text(encoding="utf-8"), "ranking", as_markdown(order))
-        text = replace_between(text, "cells", as_markdown(page_table(found, laws)))
-        text = replace_between(text, "ladders", as_markdown(by_ladder))
-        page.write_text(text, encoding="utf-8")
+        cells_shown = page_table(found, laws)
+        tables = {"ranking": order, "cells": cells_shown, "ladders": by_ladder}
+        write_tables("default.md", tables)
     print(json.dumps({"default": chosen, "seconds": round(time.perf_counter() - start)}))
 
 

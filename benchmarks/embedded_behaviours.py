@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from pages import as_markdown, replace_between
+from pages import write_tables
 
 from bayes_scaling import Classification, classify, load_dataset
 from bayes_scaling.evaluation.classification import SHAPES_DIFFER
@@ -84,11 +84,7 @@ def main() -> None:
     for table in tables.values():
         print(table.to_string(index=False))
     if options.write_docs:
-        page = ROOT / "docs" / "predictability.md"
-        text = page.read_text(encoding="utf-8")
-        for name, table in tables.items():
-            text = replace_between(text, name, as_markdown(table))
-        page.write_text(text, encoding="utf-8")
+        write_tables("predictability.md", tables)
     share = found.share()
     contrasts = found.contrasts()
     print(

@@ -39,7 +39,7 @@ import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 from default_law import splits
-from pages import as_markdown, replace_between
+from pages import write_tables
 from pymc_extras.prior import Prior
 from routes import Ladder, ladders
 
@@ -252,11 +252,7 @@ def main() -> None:
     for by in options.by:
         tables = study(known, by, store, options.workers)
         if options.write_docs:
-            page = ROOT / "docs" / "default.md"
-            text = page.read_text(encoding="utf-8")
-            for marker, table in tables.items():
-                text = replace_between(text, marker, as_markdown(table))
-            page.write_text(text, encoding="utf-8")
+            write_tables("default.md", tables)
     print(json.dumps({"by": options.by, "seconds": round(time.perf_counter() - start)}))
 
 
