@@ -34,6 +34,8 @@ from bayes_scaling.runs import BudgetLike, Budgets, Runs
 
 _DRAWS = ("chain", "draw")
 _INTERVAL = {"median": 0.5, "q05": 0.05, "q95": 0.95}
+# Raised whenever the draws in older files would mean something else to this version.
+_FORMAT = 2
 # Prior draws of what goes through the loss: enough for its quantiles to two digits.
 _PRIOR_DRAWS = 20_000
 
@@ -313,11 +315,10 @@ class LadderFit(Forecaster):
             "sampler": self.sampler,
         }
         stats = Record.read(self.sample_stats).attach(only_numbers(self.sample_stats))
+        written = {"bayes_scaling": version("bayes-scaling"), "kind": "ladder", "format": _FORMAT}
         tree = xr.DataTree.from_dict(
             {
-                "/": xr.Dataset(
-                    attrs={"bayes_scaling": version("bayes-scaling"), "kind": "ladder"}
-                ),
+                "/": xr.Dataset(attrs=written),
                 "posterior": self.posterior,
                 "sample_stats": stats,
                 "runs": self.runs.to_xarray(),
@@ -334,12 +335,18 @@ class LadderFit(Forecaster):
         Raises
         ------
         BayesScalingError
-            If the file is not a saved ladder fit.
+            If the file is not a saved ladder fit, or of a version whose draws meant something
+            else.
         """
         try:
             tree = read_tree(path)
             if tree.attrs.get("kind") != "ladder":
                 raise ValueError("it holds no ladder model")
+            if int(tree.attrs.get("format", 1)) != _FORMAT:
+                raise ValueError(
+                    f"it was saved by version {tree.attrs['bayes_scaling']}, in which levels meant "
+                    "something else; fit it again"
+                )
             spec = tree["model"].attrs
             model = LadderModel.from_dict(json.loads(spec["spec"]))
             bound = model.on(Runs.from_xarray(tree["runs"].to_dataset()))

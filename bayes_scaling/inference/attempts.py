@@ -159,7 +159,7 @@ def _run_nutpie(
     bound: Bound, mode: Laplace, settings: Settings, wanted: Wanted, chains: int, seed: int
 ) -> tuple[NDArray[np.float64], xr.Dataset]:
     """Return unconstrained points and statistics of chains that start round one mode."""
-    scale = mode.scale if settings.whitened else np.eye(mode.mode.size)
+    scale = mode.scale if settings.whitened else None
     draws, thin = settings.thin * wanted.draws, settings.thin
     tree = nutpie.sample(
         bound.for_nutpie(mode.mode, scale),
@@ -178,7 +178,8 @@ def _run_nutpie(
         # On Ctrl-C nutpie returns the draws so far, padded: no posterior to keep or trust.
         raise KeyboardInterrupt
     points = tree["posterior"][POINT].to_numpy()[:, thin - 1 :: thin]
-    return mode.mode + points @ scale.T, _keep_every(thin, made[[k for k in STATS if k in made]])
+    points = points if scale is None else points @ scale.T
+    return mode.mode + points, _keep_every(thin, made[[k for k in STATS if k in made]])
 
 
 def _keep_every(thin: int, stats: xr.Dataset) -> xr.Dataset:

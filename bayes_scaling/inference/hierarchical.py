@@ -17,9 +17,8 @@ from bayes_scaling.inference.laplace import Laplace
 from bayes_scaling.inference.program import Bound
 from bayes_scaling.inference.record import Record
 
-_SPREAD = 1.0
 # Four times the draws have four times the divergences: the second attempt has smaller steps.
-_ORDER = (Settings(True, 1.0, 0.95, 1, "diag"), Settings(True, 1.0, 0.99, 4, "diag"))
+_ORDER = (Settings(False, 1.0, 0.95, 1, "diag"), Settings(False, 1.0, 0.99, 8, "diag"))
 
 
 def sample_hierarchical(bound: Bound, wanted: Wanted) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
@@ -28,8 +27,8 @@ def sample_hierarchical(bound: Bound, wanted: Wanted) -> tuple[xr.Dataset, xr.Da
     The first attempt that passes is kept, and the last if none does. Arguments and result are
     those of :func:`bayes_scaling.inference.fast.sample_bound`.
     """
-    spread = _SPREAD * np.eye(bound.program.size)
-    start = Laplace(bound.start, spread, bound.log_density(bound.start)[0], np.nan)
+    unused = np.eye(bound.program.size)
+    start = Laplace(bound.start, unused, bound.log_density(bound.start)[0], np.nan)
     tried = list(run_in_order(bound, {1: start}, _ORDER, wanted))
     record = Record(attempts=[one.entry(one is tried[-1]) for one in tried])
     last = tried[-1]

@@ -105,7 +105,7 @@ class Bound:
     @cached_property
     def _unmapped(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Shift and scale that leave points as they are."""
-        return np.zeros(self.program.size), np.eye(self.program.size)
+        return np.zeros(self.program.size), np.empty((0, 0))
 
     @cached_property
     def _unmapped_places(self) -> NDArray[np.int64]:
@@ -174,21 +174,22 @@ class Bound:
         if not np.isclose(slope, along, rtol=1e-3, atol=1e-3 * size + 1e-3):
             raise RuntimeError(f"compiled gradient {along:.6g} is not the slope {slope:.6g}")
 
-    def for_nutpie(self, shift: NDArray[np.float64], scale: NDArray[np.float64]) -> Any:
+    def for_nutpie(self, shift: NDArray[np.float64], scale: NDArray[np.float64] | None) -> Any:
         """Return a model that :func:`nutpie.sample` takes.
 
-        Its points u stand for the unconstrained points shift + scale @ u; chains start within 1
-        of the shift in each direction of u.
+        Its points u stand for the unconstrained points shift + scale @ u, or shift + u without a
+        scale; chains start within 1 of the shift in each direction of u.
 
         Parameters
         ----------
         shift : numpy.ndarray
             Shape (size,).
-        scale : numpy.ndarray
+        scale : numpy.ndarray, optional
             Shape (size, size).
         """
         size = self.program.size
-        shift, scale = np.ascontiguousarray(shift), np.ascontiguousarray(scale)
+        shift = np.ascontiguousarray(shift)
+        scale = np.empty((0, 0)) if scale is None else np.ascontiguousarray(scale)
         return as_nutpie_model(
             self.program.density,
             unchanged(),

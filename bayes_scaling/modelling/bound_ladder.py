@@ -13,17 +13,18 @@ import xarray as xr
 from pymc_extras.prior import Prior
 
 from bayes_scaling.laws import _ladder as curves
-from bayes_scaling.laws._pieces import reducible_exponent
 from bayes_scaling.laws._reverting import BENDS, KNOT, RevertingSlope
+from bayes_scaling.modelling.ladder_coordinates import AXIS, coordinates
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, near_chance
 from bayes_scaling.modelling.likelihoods import common_spread
-from bayes_scaling.modelling.link import accuracy, curve_sd
+from bayes_scaling.modelling.link import accuracy
 from bayes_scaling.modelling.priors import (
     centred_on,
     create_variable,
     hyperparameters,
     structure_of,
 )
+from bayes_scaling.modelling.transforms import Fitted
 from bayes_scaling.runs import Runs
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ _OF_LOSS = (
 )
 _OF_RATIOS = ("tilt",)
 _OF_BOTH = ("params_share", "exponent_ratio")
+_BENCHMARK = ("benchmark",)
+# Where bends make a curve fall, the sampler's unit of its exponent stays positive.
+_CORNER = 0.2
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,6 +101,11 @@ class BoundLadder:
             found["floor"] = centred_on(found["floor"], chance)
         return found
 
+    @property
+    def central_loss(self) -> float:
+        """Geometric mean of the losses of the fitted runs, in nats."""
+        return float(np.exp(np.log(self.observations["loss"]).mean()))
+
     @cached_property
     def slope(self) -> RevertingSlope:
         """What bends add to a curve at a log budget."""
@@ -122,15 +131,15 @@ class BoundLadder:
         """Return every number that the model sees of the runs, by the name of its `pm.Data`."""
         seen, x = self.observations, self.inputs(self.observations)
         measured = seen["score"].notnull()
-        score = seen["score"].fillna(0.5)
-        sd = xr.apply_ufunc(curve_sd, score, seen["n_items"], seen["chance"])
         basis = xr.DataArray(self.slope.inside(x["flops"].to_numpy()), dims=("run", KNOT))
         numbers = {f"x_{name}": values for name, values in x.items()}
-        numbers |= {"basis": basis, "observed_score": score, "measured": measured * 1.0}
+        numbers |= {"basis": basis, "measured": measured * 1.0}
+        numbers |= {"observed_score": seen["score"].fillna(0.5)}
         numbers |= {"n_items": seen["n_items"], "chance": seen["chance"]}
-        numbers["precision"] = measured / sd**2
+        numbers |= coordinates(seen, near_chance(seen), x["flops"], basis)
         if self.has_loss:
             numbers["observed_loss"] = seen["loss"]
+            numbers["central_loss"] = xr.DataArray(self.central_loss)
         if self.near.size:
             place = (self.near.to_numpy()[:, None] == seen["benchmark"].to_numpy()).astype(float)
             numbers["is_near"] = xr.DataArray(place, dims=(NEAR_CHANCE, "benchmark"))
@@ -197,7 +206,7 @@ class BoundLadder:
             bends = self._bends(p["loss_bends"], x["flops"], dim, of_loss)
             median = curves.loss_compute(p, x, np) + p["loss_drift"] * bends
             found["loss"] = np.exp(curves.log_loss(p, median, np) + p["loss_scatter"] * residual)
-            seen = curves.seen_compute(p, found["loss"], np)
+            seen = curves.seen_compute(p, found["loss"], self.central_loss, np)
             compute = (1 - p["through"]) * compute + p["through"] * seen
         bends = self._bends(p["bends"], x["flops"], dim, of_scores)
         quality = curves.quality(p, compute + p["drift"] * bends, np)
@@ -248,6 +257,7 @@ class _Builder:
             "benchmark": seen["benchmark"].to_numpy(),
             NEAR_CHANCE: self.bound.near.to_numpy(),
             KNOT: np.arange(BENDS),
+            AXIS: np.arange(BENDS),
         }
 
     def _add(self, name: str, dims: tuple[str, ...] = (), **options: Any) -> Any:
@@ -257,30 +267,45 @@ class _Builder:
             self.p[name] = create_variable(name, prior, dims=dims, **options)
 
     def _compute(self) -> Any:
-        """Create the parameters of the curves, and return the effective log budgets."""
-        p, data, each = self.p, self.data, ("benchmark",)
+        """Create the parameters of the curves, and return the effective log budgets.
+
+        Bends come first. The sampler moves exponents and levels as lines that bends are added to:
+        where the scores tell of a curve, its slope and level stay while bends move.
+        """
+        p, data = self.p, self.data
         self._create_floor()
-        self._add("exponent", each)
-        # Near chance, only the upper end of a curve is known: the sampler moves it there.
-        told = (data["precision"] * self.x["flops"][:, None]).sum(axis=0)
-        upper_end = told / data["precision"].sum(axis=0)
-        self._add("neg_log_q", each, width=pt.exp(p["exponent"] * upper_end), start=self._start())
-        self._add("ceiling_pull", each)
+        self._add("drift", _BENCHMARK)
+        self._add("bends", (*_BENCHMARK, KNOT), fit=self._fitted_bends())
+        slope = 1 + p["drift"] * (data["slope_of_bends"] * p["bends"]).sum(axis=-1)
+        self._add("exponent", _BENCHMARK, width=2 / (slope + pt.sqrt(slope**2 + _CORNER**2)))
+        compute = self._both_routes()
+        told = (data["weight"] * compute).sum(axis=0)
+        bent = p["drift"] * (data["level_of_bends"] * p["bends"]).sum(axis=-1)
+        width = pt.exp(p["exponent"] * (told + bent))
+        self._add("neg_log_q", _BENCHMARK, width=width, start=self._start())
+        self._add("ceiling_pull", _BENCHMARK, whole=p["neg_log_q"])
         p["E"] = pm.Deterministic("E", curves.irreducible(p, pt), dims="benchmark")
+        return compute + p["drift"] * data["basis"].dot(p["bends"].T)
+
+    def _both_routes(self) -> Any:
+        """Return the log budgets before drift: directly, and as the loss shows them."""
+        p, data = self.p, self.data
         self._add("tilt")
-        compute = curves.direct_compute(p, self.x)[:, None]
-        if self.bound.has_loss:
-            self._observe_loss()
-            self._add("through", each)
-            seen = curves.seen_compute(p, data["observed_loss"], pt)[:, None]
-            compute = (1 - p["through"]) * compute + p["through"] * seen
-        self._add("drift", each)
-        information = (data["basis"][:, None, :] ** 2 * data["precision"][:, :, None]).sum(axis=0)
-        moved = (reducible_exponent(p) * p["drift"])[:, None]
-        width = 1 / pt.sqrt(1 + moved**2 * information)
-        self._add("bends", (*each, KNOT), width=width)
-        bends = (data["basis"][:, None, :] * p["bends"]).sum(axis=-1)
-        return compute + p["drift"] * bends
+        direct = curves.direct_compute(p, self.x)[:, None]
+        if not self.bound.has_loss:
+            return direct
+        self._observe_loss()
+        self._add("through", _BENCHMARK)
+        seen = curves.seen_compute(p, data["observed_loss"], data["central_loss"], pt)[:, None]
+        return (1 - p["through"]) * direct + p["through"] * seen
+
+    def _fitted_bends(self) -> Fitted:
+        """Return what the scores tell of bends, at about the exponents that they show."""
+        data = self.data
+        moved = (data["exponent_seen"] * self.p["drift"])[:, None]
+        variance = 1 / (1 + moved**2 * data["information"])
+        along = (data["rotation"] * data["off"][:, :, None]).sum(axis=1)
+        return Fitted(data["rotation"], -moved * variance * along, pt.sqrt(variance))
 
     def _create_floor(self) -> None:
         data, seen = self.data, self.bound.observations
@@ -300,14 +325,13 @@ class _Builder:
 
     def _observe_loss(self) -> None:
         p, data, x = self.p, self.data, self.x
-        level = float(np.exp(np.log(self.bound.observations["loss"]).mean()))
-        self._add("loss_level", start=level)
+        self._add("loss_level", start=self.bound.central_loss)
         for name in ("irreducible_share", "loss_exponent", "loss_scatter", *_OF_BOTH, "loss_drift"):
             self._add(name)
         moved = p["loss_drift"] * p["loss_exponent"] / p["loss_scatter"]
         width = 1 / pt.sqrt(1 + moved**2 * (data["basis"] ** 2).sum(axis=0))
         self._add("loss_bends", (KNOT,), width=width)
-        bends = (data["basis"] * p["loss_bends"]).sum(axis=-1)
+        bends = data["basis"].dot(p["loss_bends"])
         mean = curves.log_loss(p, curves.loss_compute(p, x, pt) + p["loss_drift"] * bends, pt)
         seen = pt.log(data["observed_loss"])
         pm.Normal("log_loss", mean, p["loss_scatter"], observed=seen, dims="run")
@@ -315,7 +339,7 @@ class _Builder:
     def _observe_scores(self, compute: Any) -> None:
         p, data = self.p, self.data
         for name in ("scatter", "binomial_share"):
-            self._add(name, ("benchmark",))
+            self._add(name, _BENCHMARK)
         self._add("run_share")
         mean = accuracy(curves.quality(p, compute, pt), self.bottom, pt)
         own, common = common_spread(mean, data["n_items"], p, pt)

@@ -31,8 +31,11 @@ def neg_log_quality(level: Any, floor: Any, xp: Any) -> Any:
     return xp.log((1 - floor) / (level - floor))
 
 
-def curve_sd(score: Any, n_items: Any, chance: float) -> Any:
-    """Return the approximate sd with which each score alone determines log(−log Q')."""
-    quality = np.clip((score - chance) / (1 - chance), 0.02, 0.98)
+def curve_sd(score: Any, n_items: Any, chance: float, least: float = 0.02) -> Any:
+    """Return the approximate sd with which each score alone determines log(−log Q').
+
+    A score at chance counts as one with the Q' `least`: the smaller, the less it tells.
+    """
+    quality = np.clip((score - chance) / (1 - chance), least, 0.98)
     slope = (1 - chance) * quality * -np.log(quality)
     return spread(score, n_items, _ROUGH, np) / slope

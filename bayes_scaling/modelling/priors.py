@@ -14,11 +14,18 @@ from pymc.distributions.continuous import (
     PositiveContinuous,
     UnitContinuous,
 )
+from pymc.logprob.transforms import Transform
 from pymc_extras.prior import CUSTOM_TRANSFORMS, Prior
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import Parameter
-from bayes_scaling.modelling.transforms import InWidths, ProbitInterval
+from bayes_scaling.modelling.transforms import (
+    AroundFit,
+    Fitted,
+    InWidths,
+    ProbitInterval,
+    ProbitShare,
+)
 
 Dims = tuple[str, ...]
 # Families whose location `mu` may be left to the chance level.
@@ -180,6 +187,8 @@ def create_variable(
     *,
     bounds: tuple[Any, Any] | None = None,
     width: Any = None,
+    whole: Any = None,
+    fit: Fitted | None = None,
     dims: Dims = (),
     start: Any = None,
 ) -> Any:
@@ -200,6 +209,11 @@ def create_variable(
     width : tensor, optional
         Unit in which the sampler moves. It does not change the density, so it is ignored if the
         variable itself is not sampled.
+    whole : tensor, optional
+        What a positive variable takes a share from, 1 − exp(−variable/whole). The sampler moves
+        on the normal quantiles of that share. As for width, the density stays the same.
+    fit : Fitted, optional
+        Where, how widely and along which axes the runs let vectors move. As for width.
     dims : tuple of str
         Dimensions of the variable.
     start : float or array, optional
@@ -222,8 +236,14 @@ def create_variable(
     if prior.transform is not None:
         raw = prior.pymc_distribution(f"{name}_raw", **inner, dims=dims or None)
         return pm.Deterministic(name, _function(prior.transform)(raw), dims=dims or None)
+    positive = issubclass(prior.pymc_distribution, PositiveContinuous)
     if width is not None:
-        return _create_in_widths(name, prior, inner, width, dims, start)
+        return _create_moved(name, prior, inner, (width,), InWidths(positive), dims, start)
+    if whole is not None and positive:
+        return _create_moved(name, prior, inner, (whole,), ProbitShare(), dims, start)
+    if fit is not None and not positive:
+        moves = AroundFit(fit.rotation)
+        return _create_moved(name, prior, inner, (fit.centre, fit.width), moves, dims, start)
     return prior.pymc_distribution(name, **inner, dims=dims or None, initval=start)
 
 
@@ -255,13 +275,20 @@ def _function(transform: str) -> Callable[[Any], Any]:
     return function
 
 
-def _create_in_widths(
-    name: str, prior: Prior, inner: Mapping[str, Any], width: Any, dims: Dims, start: Any
+def _create_moved(
+    name: str,
+    prior: Prior,
+    inner: Mapping[str, Any],
+    units: tuple[Any, ...],
+    transform: Transform,
+    dims: Dims,
+    start: Any,
 ) -> Any:
-    """Create a variable that follows its prior and passes `width` to its transform.
+    """Create a variable that follows its prior and passes `units` to its transform.
 
-    PyMC gives a transform only the inputs of the distribution, so `width` must be one of them.
+    PyMC gives a transform only the inputs of the distribution, so `units` must be among them.
     """
+    own = len(inner)
 
     def base(*values: Any, **size: Any) -> Any:
         return prior.pymc_distribution.dist(**dict(zip(inner, values, strict=True)), **size)
@@ -269,10 +296,10 @@ def _create_in_widths(
     return pm.CustomDist(
         name,
         *inner.values(),
-        width,
-        dist=lambda *inputs: base(*inputs[:-2], size=inputs[-1]),
-        logp=lambda value, *values: pm.logp(base(*values[:-1]), value),
-        default_transform=InWidths(issubclass(prior.pymc_distribution, PositiveContinuous)),
+        *units,
+        dist=lambda *inputs: base(*inputs[:own], size=inputs[-1]),
+        logp=lambda value, *values: pm.logp(base(*values[:own]), value),
+        default_transform=transform,
         dims=dims or None,
         initval=start,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,17 +50,90 @@ class InWidths(Transform):
 
     def forward(self, value: Any, *inputs: Any) -> Any:
         """Return the value in widths, or its log."""
-        ratio = value / self._width(inputs)
+        ratio = value / _unit(inputs)
         return pt.log(ratio) if self.positive else ratio
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         """Return the value itself."""
-        return (pt.exp(value) if self.positive else value) * self._width(inputs)
+        return (pt.exp(value) if self.positive else value) * _unit(inputs)
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Return the log derivative of `backward`, by element."""
-        return pt.log(self._width(inputs)) + (value if self.positive else 0.0)
+        return pt.log(_unit(inputs)) + (value if self.positive else 0.0)
 
-    @staticmethod
-    def _width(inputs: tuple[Any, ...]) -> Any:
-        return inputs[-2]  # the last parameter of a pm.CustomDist; its generator follows
+
+@dataclass(frozen=True)
+class Fitted:
+    """What runs tell of vectors, given the other parameters.
+
+    Attributes
+    ----------
+    rotation : tensor
+        Shape (..., size, size), orthogonal: its columns are axes along which the runs tell of
+        the vectors one by one. It must not depend on parameters.
+    centre, width : tensor
+        Shape (..., size): along these axes, where vectors lie and how far they may move.
+    """
+
+    rotation: Any
+    centre: Any
+    width: Any
+
+
+class AroundFit(Transform):
+    """Measure vectors along rotated axes, from a centre, in widths; see :class:`Fitted`.
+
+    Bends make up for what an exponent or a ceiling leaves out. In these coordinates the curve
+    stays where the runs are while the other parameters move.
+    """
+
+    name = "around_fit"
+
+    def __init__(self, rotation: Any) -> None:
+        self.rotation = rotation
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return the vectors in rotated coordinates."""
+        along = (self.rotation * value[..., :, None]).sum(axis=-2)
+        return (along - inputs[-3]) / _unit(inputs)
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the vectors themselves."""
+        along = inputs[-3] + value * _unit(inputs)
+        return (self.rotation * along[..., None, :]).sum(axis=-1)
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return the log derivative of `backward`, by element: a rotation changes no volume."""
+        return pt.log(_unit(inputs)) + pt.zeros_like(value)
+
+
+class ProbitShare(Transform):
+    """Measure a positive number v by the normal quantile of 1 − exp(−v/whole).
+
+    A posterior that piles up at 0 has an exponential tail on the log scale, which NUTS crosses
+    slowly; here it has a normal one, as on :class:`ProbitInterval`.
+    """
+
+    name = "probit_share"
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return the normal quantile of the share."""
+        return np.sqrt(2) * pt.erfinv(-2 * pt.expm1(-value / _unit(inputs)) - 1)
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the number itself."""
+        return -_unit(inputs) * _log_upper(value)
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return the log derivative of `backward`, by element."""
+        log_normal = -0.5 * value**2 - 0.5 * np.log(2 * np.pi)
+        return pt.log(_unit(inputs)) + log_normal - _log_upper(value)
+
+
+def _log_upper(value: Any) -> Any:
+    """Return the log of the mass of a standard normal above a value."""
+    return pt.log(0.5 * pt.erfc(value / np.sqrt(2)))
+
+
+def _unit(inputs: tuple[Any, ...]) -> Any:
+    return inputs[-2]  # the last parameter of a pm.CustomDist; its generator follows

@@ -6,6 +6,7 @@ import pytest
 from pooled import BENCHMARKS, fit_of_prior, grid_of_budgets, simulate
 
 from bayes_scaling import backtest_ladder, fit_ladder
+from bayes_scaling._io.netcdf import read_tree, write_tree
 from bayes_scaling.errors import BayesScalingError, ConvergenceWarning, ModelError
 from bayes_scaling.evaluation.backtesting import backtest
 from bayes_scaling.fitting.ladder_fit import LadderFit
@@ -88,6 +89,15 @@ def test_a_saved_fit_forecasts_the_same(drawn, tmp_path):
     (tmp_path / "no.nc").write_text("nothing")
     with pytest.raises(BayesScalingError, match="not a saved ladder fit"):
         LadderFit.load(tmp_path / "no.nc")
+
+
+def test_a_fit_of_an_older_version_is_refused(drawn, tmp_path):
+    path = drawn.save(tmp_path / "ladder.nc")
+    old = read_tree(path)
+    del old.attrs["format"]
+    write_tree(tmp_path / "old.nc", old)
+    with pytest.raises(BayesScalingError, match=r"saved by version .* fit it again"):
+        LadderFit.load(tmp_path / "old.nc")
 
 
 def test_draws_of_the_prior_say_that_nothing_is_learned_of_the_route(drawn):

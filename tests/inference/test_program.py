@@ -98,14 +98,15 @@ def test_it_starts_where_it_is_told_to(programs):
         np.testing.assert_allclose(found[name][0, 0], start, rtol=1e-6, err_msg=name)
 
 
-def test_the_sampler_sees_the_density_through_the_map(programs):
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_sampler_sees_the_density_through_the_map(programs, scaled):
     """A point u of nutpie's stands for shift + scale @ u, and its gradient is that in u."""
     program, model = programs
     bound = program.bind(model.data(), model.starts())
     rng = np.random.default_rng(2)
-    scale = rng.normal(0, 0.1, (program.size, program.size))
-    seen_by_nutpie = bound.for_nutpie(bound.start, scale)
-    u = rng.normal(size=program.size)
+    scale = rng.normal(0, 0.1, (program.size, program.size)) if scaled else np.eye(program.size)
+    seen_by_nutpie = bound.for_nutpie(bound.start, scale if scaled else None)
+    u = rng.normal(0, 1 if scaled else 0.1, program.size)
     slopes, value = np.zeros(program.size), np.zeros(1)
     doubles = ctypes.POINTER(ctypes.c_double)
     failure = seen_by_nutpie.compiled_logp_func.ctypes(
@@ -122,7 +123,7 @@ def test_the_sampler_sees_the_density_through_the_map(programs):
 def test_chains_start_within_one_of_the_shift(programs):
     program, model = programs
     bound = program.bind(model.data(), model.starts())
-    model = bound.for_nutpie(bound.start, np.eye(program.size))
+    model = bound.for_nutpie(bound.start, None)
     starts = np.array([model.initial_point_func(seed) for seed in range(400)])
     np.testing.assert_allclose(starts.min(axis=0), -1, atol=0.05)
     np.testing.assert_allclose(starts.max(axis=0), 1, atol=0.05)

@@ -9,11 +9,13 @@ import xarray as xr
 from ladders import budgets
 from pooled import BENCHMARKS, grid_of_budgets, simulate
 from pymc_extras.prior import Prior
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import expon, lognorm, multivariate_normal, norm
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
+from bayes_scaling.laws._ladder import loss_compute, seen_compute
 from bayes_scaling.laws._reverting import BENDS
+from bayes_scaling.laws._routes import log_ratio_seen
 from bayes_scaling.modelling.ladder_model import PARAMETERS, LadderModel
 from bayes_scaling.runs import Budgets, Runs
 
@@ -150,6 +152,80 @@ def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
     assert float(values[-1]) == pytest.approx(expected_loss.sum(), rel=1e-9)
 
 
+def evaluated(bound, point, *more):
+    """Return the named variables of a model, and more of its graphs, at a point of its own."""
+    model = bound.pymc
+    named = [*model.free_RVs, *model.deterministics]
+    outputs = [*model.replace_rvs_by_values(named), *more]
+    values = model.compile_fn(outputs, mode="FAST_COMPILE", point_fn=True)(point)
+    return {v.name: value for v, value in zip(named, values, strict=False)}, values[len(named) :]
+
+
+def some_point(bound, seed=5):
+    """Return an unconstrained point near where chains start."""
+    rng = np.random.default_rng(seed)
+    start = bound.pymc.initial_point(random_seed=0)
+    return {name: value + rng.normal(0, 0.3, np.shape(value)) for name, value in start.items()}
+
+
+def test_the_coordinates_of_the_sampler_leave_the_priors_as_they_are(runs):
+    """Their density without the Jacobian is SciPy's, at a point where all units differ from 1."""
+    bound = LadderModel().on(runs)
+    model, names = bound.pymc, ("bends", "exponent", "neg_log_q", "ceiling_pull", "loss_bends")
+    densities = [model.logp(vars=[model[name]], jacobian=False, sum=True) for name in names]
+    p, found = evaluated(bound, some_point(bound), *densities)
+    expected = {
+        "bends": norm().logpdf(p["bends"]),
+        "exponent": lognorm(p["exponent_sigma"], scale=np.exp(p["exponent_mu"])).logpdf(
+            p["exponent"]
+        ),
+        "neg_log_q": expon().logpdf(p["neg_log_q"]),
+        "ceiling_pull": expon(scale=1 / p["ceiling_pull_lam"]).logpdf(p["ceiling_pull"]),
+        "loss_bends": norm().logpdf(p["loss_bends"]),
+    }
+    for name, value in zip(names, found, strict=True):
+        assert float(value) == pytest.approx(float(expected[name].sum()), rel=1e-6), name
+
+
+def test_moving_bends_leaves_the_line_where_scores_tell_of_it():
+    """Level and slope of each curve by NumPy's weighted fit, before and after bends move."""
+    runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
+    bound = LadderModel(loss=None).on(runs)
+    x, numbers = bound.inputs(bound.observations)["flops"].to_numpy(), bound.observed()
+    point, lines = some_point(bound), []
+    for bend in (0.0, 1.0):
+        point["bends_around_fit__"] = np.full((len(BENCHMARKS), BENDS), bend)
+        p, _ = evaluated(bound, point)
+        compute = x[:, None] + p["drift"] * (numbers["basis"].to_numpy() @ p["bends"].T)
+        curves = np.log(p["neg_log_q"]) - p["exponent"] * compute
+        weights = numbers["weight"].transpose("run", "benchmark").to_numpy()
+        lines.append([])
+        for curve, weight in zip(curves.T, weights.T, strict=True):
+            centre = weight @ x
+            lines[-1].append(np.polyfit(x - centre, curve, 1, w=np.sqrt(weight)))
+    np.testing.assert_allclose(np.array(lines[0])[:, 1], np.array(lines[1])[:, 1], atol=1e-8)
+    np.testing.assert_allclose(np.array(lines[0])[:, 0], np.array(lines[1])[:, 0], rtol=0.02)
+
+
+def test_the_axes_of_bends_are_a_rotation(runs):
+    """Else the Jacobian of the coordinates would not be that of their widths alone."""
+    rotation = LadderModel().on(runs).observed()["rotation"].to_numpy()
+    found = rotation @ rotation.transpose(0, 2, 1)
+    np.testing.assert_allclose(found, np.broadcast_to(np.eye(BENDS), found.shape), atol=1e-9)
+
+
+def test_scores_at_the_floor_tell_nothing_of_the_line():
+    """The line of a benchmark that only its two largest runs have learnt goes through these two."""
+    runs = simulate(budgets(10), through=False, rng=np.random.default_rng(0))
+    table = runs.table
+    late = table["benchmark"] == BENCHMARKS[0]
+    largest = table["flops"] >= np.sort(table["flops"].unique())[-2]
+    score = table["score"].where(~late, np.where(largest, 0.5, 0.1))
+    bound = LadderModel(loss=None).on(changed(runs, score=score))
+    weight = bound.observed()["weight"].sel(benchmark=BENCHMARKS[0])
+    assert float(weight[-2:].sum()) > 0.9
+
+
 # ---- limits ------------------------------------------------------------------------------------
 
 
@@ -201,7 +277,10 @@ def test_with_all_of_it_through_the_loss_it_is_the_power_law_through_the_loss(re
     made = bound.curve(posterior, future, np.random.default_rng(0), residual)
     law = get_law("loss_power_law")
     x = {"flops": bound.inputs(future)["flops"]}
-    for name, level, exponent in zip(BENCHMARKS, (0.8, 0.5, 1.1), (0.15, 0.2, 0.25), strict=True):
+    # The law counts from the median loss at the centroid, the model from the loss of its runs.
+    away = -log_ratio_seen(loss, bound.central_loss - 3.0, np) / slope
+    levels = np.array([0.8, 0.5, 1.1]) * np.exp(np.array([0.15, 0.2, 0.25]) * away)
+    for name, level, exponent in zip(BENCHMARKS, levels, (0.15, 0.2, 0.25), strict=True):
         p = {**loss, "neg_log_q": level, "exponent": exponent, "kappa": exponent / slope}
         median = np.exp(law.log_loss(p, x, {}, np) + 0.01 * residual)
         np.testing.assert_allclose(made["loss"].squeeze(), median, rtol=1e-12)
@@ -210,9 +289,14 @@ def test_with_all_of_it_through_the_loss_it_is_the_power_law_through_the_loss(re
         np.testing.assert_allclose(found, 0.1 + 0.9 * quality, rtol=1e-6)
 
 
-def test_growing_params_and_tokens_alike_counts_as_flops(runs):
-    from bayes_scaling.laws._ladder import loss_compute
+def test_levels_are_at_the_loss_of_the_runs_wherever_the_median_is():
+    """Else a fit could give up the loss to move levels to where their prior is higher."""
+    for level in (2.5, 3.0, 3.5):
+        p = {"loss_level": level, "irreducible_share": 0.5, "loss_exponent": 0.06}
+        assert seen_compute(p, np.array([3.1]), 3.1, np) == pytest.approx(0)
 
+
+def test_growing_params_and_tokens_alike_counts_as_flops(runs):
     p = {
         "loss_exponent": 0.06,
         "irreducible_share": 0.5,
