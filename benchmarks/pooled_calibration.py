@@ -78,20 +78,25 @@ def true_ladder() -> FixedFloor:
 
 
 def simulate_ladder(bound: FixedFloor, p: xr.Dataset, rng: np.random.Generator) -> FixedFloor:
-    """Return the ladder with losses and scores drawn from one draw of the parameters."""
-    seen = bound.observations
+    """Return the ladder with losses and scores drawn from one draw of the parameters.
+
+    Losses come first: levels of scores are counted from their mean.
+    """
     residual, luck = (
         xr.DataArray(rng.standard_normal((1, 1, RUNS)), dims=("chain", "draw", "run"))
         for _ in range(2)
     )
-    made = bound.curve(p, seen, rng, residual)
-    own, common = common_spread(made["curve"], seen["n_items"], p, np)
-    score = made["curve"] + np.sqrt(own) * rng.standard_normal(own.shape) + common * luck
-    score = score.clip(0, 1)
-    new = {"score": score.isel(chain=0, draw=0), "loss": made["loss"].isel(chain=0, draw=0)}
-    drawn = {name: value.transpose(*seen[name].dims).drop_vars(("chain", "draw"), errors="ignore")
-             for name, value in new.items()}  # fmt: skip
-    return replace(bound, observations=seen.assign(drawn))
+    seed = int(rng.integers(2**32))
+    for name in ("loss", "score"):
+        seen = bound.observations
+        made = bound.curve(p, seen, np.random.default_rng(seed), residual)
+        if name == "score":
+            own, common = common_spread(made["curve"], seen["n_items"], p, np)
+            score = made["curve"] + np.sqrt(own) * rng.standard_normal(own.shape) + common * luck
+            made["score"] = score.clip(0, 1)
+        drawn = made[name].isel(chain=0, draw=0, drop=True).transpose(*seen[name].dims)
+        bound = replace(bound, observations=seen.assign({name: drawn}))
+    return bound
 
 
 def ladder_quantities(bound: FixedFloor, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
@@ -192,9 +197,9 @@ def run_block(name: str, block: int, out: Path) -> None:
         p = drawn.isel(draw=[i])
         if name == "trend":
             p = with_coefficients(true, p, rng)
-        truth = quantities(true, p, rng).isel(sample=0)
-        start = time.perf_counter()
         bound = simulate(true, p, rng)
+        truth = quantities(bound, p, rng).isel(sample=0)
+        start = time.perf_counter()
         samples = sample(bound, seed=number, **SETTINGS[name])
         values = quantities(bound, samples.posterior, rng)
         ess = np.nan_to_num(samples.diagnostics.min_ess_bulk, nan=1.0)

@@ -136,7 +136,7 @@ class BoundLadder:
         numbers |= {"basis": basis, "measured": measured * 1.0}
         numbers |= {"observed_score": seen["score"].fillna(0.5)}
         numbers |= {"n_items": seen["n_items"], "chance": seen["chance"]}
-        numbers |= coordinates(seen, near_chance(seen), x["flops"], basis)
+        numbers |= coordinates(seen, seen["benchmark"].isin(self.near), x["flops"], basis)
         if self.has_loss:
             numbers["observed_loss"] = seen["loss"]
             numbers["central_loss"] = xr.DataArray(self.central_loss)
