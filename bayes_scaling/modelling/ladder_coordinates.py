@@ -51,12 +51,12 @@ def coordinates(
     measured, score = seen["score"].notnull(), seen["score"].fillna(0.5)
     sd = xr.apply_ufunc(curve_sd, score, seen["n_items"], floor, _LEAST)
     quality = ((score - floor) / (1 - floor)).clip(_LEAST, 1 - _LEAST)
-    told, curve = measured / sd**2, xr.DataArray(np.log(-np.log(quality)))
-    weight = (1 - _EVEN) * told / told.sum("run") + _EVEN / told.sizes["run"]
+    precision, curve = measured / sd**2, xr.DataArray(np.log(-np.log(quality)))
+    weight = (1 - _EVEN) * precision / precision.sum("run") + _EVEN / precision.sizes["run"]
     away = log_flops - (weight * log_flops).sum("run")
     (level_of_bends, slope_of_bends), bent = _straighten(basis, weight, away)
     (_, slope), off = _straighten(curve, weight, away)
-    gram = xr.dot(told, bent, bent.rename({KNOT: AXIS}), dim="run")
+    gram = xr.dot(precision, bent, bent.rename({KNOT: AXIS}), dim="run")
     information, rotation = np.linalg.eigh(gram.transpose("benchmark", KNOT, AXIS))
     return {
         "weight": weight,
@@ -65,7 +65,7 @@ def coordinates(
         "exponent_seen": (-slope).clip(*_EXPONENTS),
         "rotation": xr.DataArray(rotation, dims=("benchmark", KNOT, AXIS)),
         "information": xr.DataArray(information, dims=("benchmark", AXIS)).clip(0),
-        "off": xr.dot(told * off, bent, dim="run"),
+        "off": xr.dot(precision * off, bent, dim="run"),
     }
 
 
