@@ -87,16 +87,23 @@ def simulate_ladder(bound: FixedFloor, p: xr.Dataset, rng: np.random.Generator) 
         for _ in range(2)
     )
     seed = int(rng.integers(2**32))
-    for name in ("loss", "score"):
-        seen = bound.observations
-        made = bound.curve(p, seen, np.random.default_rng(seed), residual)
-        if name == "score":
-            own, common = common_spread(made["curve"], seen["n_items"], p, np)
-            score = made["curve"] + np.sqrt(own) * rng.standard_normal(own.shape) + common * luck
-            made["score"] = score.clip(0, 1)
-        drawn = made[name].isel(chain=0, draw=0, drop=True).transpose(*seen[name].dims)
-        bound = replace(bound, observations=seen.assign({name: drawn}))
-    return bound
+    made = bound.curve(p, bound.observations, np.random.default_rng(seed), residual)
+    bound = having_seen(bound, loss=made["loss"])
+    seen = bound.observations
+    curve = bound.curve(p, seen, np.random.default_rng(seed), residual)["curve"]
+    own, common = common_spread(curve, seen["n_items"], p, np)
+    score = curve + np.sqrt(own) * rng.standard_normal(own.shape) + common * luck
+    return having_seen(bound, score=score.clip(0, 1))
+
+
+def having_seen(bound: FixedFloor, **drawn: xr.DataArray) -> FixedFloor:
+    """Return the ladder with one draw of losses or scores in the place of its own."""
+    seen = bound.observations
+    new = {
+        name: values.isel(chain=0, draw=0, drop=True).transpose(*seen[name].dims)
+        for name, values in drawn.items()
+    }
+    return replace(bound, observations=seen.assign(new))
 
 
 def ladder_quantities(bound: FixedFloor, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:

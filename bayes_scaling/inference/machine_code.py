@@ -97,7 +97,7 @@ class _CodeOnDemand(CFunc):
 
 
 def _density(size, point, gradient, logp, data):  # type: ignore[no-untyped-def]
-    """Compute density and gradient at shift + scale @ point; an empty scale leaves points as are.
+    """Compute density and gradient at shift + scale @ point; without a scale, shift + point.
 
     Both loops read the scale row by row: by column, they took most of the time of 1,000 parameters.
     """

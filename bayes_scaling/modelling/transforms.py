@@ -104,7 +104,7 @@ class AroundFit(Transform):
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Return the log derivative of `backward`, by element: a rotation changes no volume."""
-        return pt.log(_unit(inputs)) + pt.zeros_like(value)
+        return pt.log(_unit(inputs))
 
 
 class ProbitShare(Transform):

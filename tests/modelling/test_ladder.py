@@ -104,20 +104,29 @@ def test_every_parameter_has_a_prior_with_a_reason():
 # ---- density -----------------------------------------------------------------------------------
 
 
+def evaluated(bound, point, *more):
+    """Return the named variables of a model, and more of its graphs, at a point of its own."""
+    model = bound.pymc
+    named = [*model.free_RVs, *model.deterministics]
+    outputs = [*model.replace_rvs_by_values(named), *more]
+    values = model.compile_fn(outputs, mode="FAST_COMPILE", point_fn=True)(point)
+    return {v.name: value for v, value in zip(named, values, strict=False)}, values[len(named) :]
+
+
+def some_point(bound, seed=5):
+    """Return an unconstrained point near where chains start."""
+    rng = np.random.default_rng(seed)
+    start = bound.pymc.initial_point(random_seed=0)
+    return {name: value + rng.normal(0, 0.3, np.shape(value)) for name, value in start.items()}
+
+
 def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
     """The rank-one form of the model against a dense covariance matrix of SciPy."""
     bound = LadderModel().on(Runs.from_frame(runs.table.iloc[1:]))
     model = bound.pymc
-    point = model.initial_point(random_seed=0)
-    rng = np.random.default_rng(5)
-    point = {name: value + rng.normal(0, 0.3, np.shape(value)) for name, value in point.items()}
-    named = [*model.free_RVs, *model.deterministics]
-    outputs = [
-        *model.replace_rvs_by_values([*named, model["score"]]),
-        model.logp(vars=[model["log_loss"]]),
-    ]
-    values = model.compile_fn(outputs, mode="FAST_COMPILE", point_fn=True)(point)
-    p = {v.name: value for v, value in zip(named, values, strict=False)}
+    score = model.replace_rvs_by_values([model["score"]])
+    density = model.logp(vars=[model["log_loss"]])
+    p, (of_scores, of_losses) = evaluated(bound, some_point(bound), *score, density)
     dims = {name: model.named_vars_to_dims.get(name, ()) for name in p}
     posterior = xr.Dataset(
         {
@@ -145,27 +154,11 @@ def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
         score = seen["score"].sel(run=run).to_numpy()[there]
         expected += multivariate_normal(q, covariance).logpdf(score)
     constant = 0.5 * np.log(2 * np.pi) * int((~np.isnan(seen["score"])).sum())
-    assert float(np.sum(values[-2])) - constant == pytest.approx(expected, rel=1e-9)
+    assert float(np.sum(of_scores)) - constant == pytest.approx(expected, rel=1e-9)
     expected_loss = norm(np.log(median["loss"].squeeze()), p["loss_scatter"]).logpdf(
         np.log(seen["loss"])
     )
-    assert float(values[-1]) == pytest.approx(expected_loss.sum(), rel=1e-9)
-
-
-def evaluated(bound, point, *more):
-    """Return the named variables of a model, and more of its graphs, at a point of its own."""
-    model = bound.pymc
-    named = [*model.free_RVs, *model.deterministics]
-    outputs = [*model.replace_rvs_by_values(named), *more]
-    values = model.compile_fn(outputs, mode="FAST_COMPILE", point_fn=True)(point)
-    return {v.name: value for v, value in zip(named, values, strict=False)}, values[len(named) :]
-
-
-def some_point(bound, seed=5):
-    """Return an unconstrained point near where chains start."""
-    rng = np.random.default_rng(seed)
-    start = bound.pymc.initial_point(random_seed=0)
-    return {name: value + rng.normal(0, 0.3, np.shape(value)) for name, value in start.items()}
+    assert float(of_losses) == pytest.approx(expected_loss.sum(), rel=1e-9)
 
 
 def test_the_coordinates_of_the_sampler_leave_the_priors_as_they_are(runs):
