@@ -4,6 +4,9 @@ Its density grows without bound where a scale goes to 0, far from its mass, so a
 of where the draws should be, and the search for modes is left out. Each chain starts at a place of
 its own, within 1 of the model's start in every unconstrained coordinate, as PyMC's own do. Chains
 that start within 2 were tried: some got stuck in places of far lower density.
+
+Of many parameters trajectories have one length. NUTS stops where the whole of them turns back. Of a
+thousand most turn soon, and a few slow ones had hardly moved by then.
 """
 
 from __future__ import annotations
@@ -24,17 +27,24 @@ _ORDER = (
     Settings(False, 1.0, 0.99, 1, "diag"),
     Settings(False, 1.0, 0.99, 8, "diag"),
 )
+_MANY = 200  # From so many parameters on, the second order.
+_ORDER_OF_MANY = (
+    Settings(False, 0.5, 0.95, 1, "diag", 8),
+    Settings(False, 0.5, 0.99, 1, "diag", 9),
+    Settings(False, 0.5, 0.995, 4, "diag", 9),
+)
 
 
 def sample_hierarchical(bound: Bound, wanted: Wanted) -> tuple[xr.Dataset, xr.Dataset, Diagnostics]:
-    """Sample in three attempts at most, the last of eight times the draws.
+    """Sample in three attempts at most.
 
     The first attempt that passes is kept, and the last if none does. Arguments and result are
     those of :func:`bayes_scaling.inference.fast.sample_bound`.
     """
     unused = np.eye(bound.program.size)
     start = Laplace(bound.start, unused, bound.log_density(bound.start)[0], np.nan)
-    tried = list(run_in_order(bound, {1: start}, _ORDER, wanted))
+    order = _ORDER if bound.program.size < _MANY else _ORDER_OF_MANY
+    tried = list(run_in_order(bound, {1: start}, order, wanted))
     record = Record(attempts=[one.entry(one is tried[-1]) for one in tried])
     last = tried[-1]
     return last.posterior, record.attach(last.sample_stats), last.diagnostics

@@ -14,9 +14,14 @@ from pymc_extras.prior import Prior
 
 from bayes_scaling.laws import _ladder as curves
 from bayes_scaling.laws._reverting import BENDS, KNOT, RevertingSlope
-from bayes_scaling.modelling.ladder_coordinates import AXIS, coordinates
+from bayes_scaling.modelling.ladder_coordinates import (
+    AXIS,
+    FLOOR_SD,
+    coordinates,
+    loss_coordinates,
+)
 from bayes_scaling.modelling.ladder_observations import NEAR_CHANCE, near_chance
-from bayes_scaling.modelling.likelihoods import common_spread
+from bayes_scaling.modelling.likelihoods import common_spread, spread
 from bayes_scaling.modelling.link import accuracy
 from bayes_scaling.modelling.priors import (
     centred_on,
@@ -140,6 +145,7 @@ class BoundLadder:
         if self.has_loss:
             numbers["observed_loss"] = seen["loss"]
             numbers["central_loss"] = xr.DataArray(self.central_loss)
+            numbers |= loss_coordinates(seen["loss"], x["flops"])
         if self.near.size:
             place = (self.near.to_numpy()[:, None] == seen["benchmark"].to_numpy()).astype(float)
             numbers["is_near"] = xr.DataArray(place, dims=(NEAR_CHANCE, "benchmark"))
@@ -269,21 +275,22 @@ class _Builder:
     def _compute(self) -> Any:
         """Create the parameters of the curves, and return the effective log budgets.
 
-        Bends come first. The sampler moves exponents and levels as lines that bends are added to:
-        where the scores tell of a curve, its slope and level stay while bends move.
+        Ceilings and bends come first. The sampler moves exponents and levels as lines that both
+        are added to: where the scores tell of a curve, its slope and level stay while they move.
         """
         p, data = self.p, self.data
-        self._create_floor()
         self._add("drift", _BENCHMARK)
+        self._add("ceiling_pull", _BENCHMARK, rate=data["ceiling_rate"])
         self._add("bends", (*_BENCHMARK, KNOT), fit=self._fitted_bends())
         slope = 1 + p["drift"] * (data["slope_of_bends"] * p["bends"]).sum(axis=-1)
         self._add("exponent", _BENCHMARK, width=2 / (slope + pt.sqrt(slope**2 + _CORNER**2)))
         compute = self._both_routes()
         level = (data["weight"] * compute).sum(axis=0)
         level += p["drift"] * (data["level_of_bends"] * p["bends"]).sum(axis=-1)
-        width = pt.exp(p["exponent"] * level)
+        reducible = pt.exp(-p["ceiling_pull"] / data["whole_seen"])
+        rise = pt.exp(data["level_known"] * p["exponent"] * level)
+        width = 1 - reducible + reducible * rise
         self._add("neg_log_q", _BENCHMARK, width=width, start=self._start())
-        self._add("ceiling_pull", _BENCHMARK, whole=p["neg_log_q"])
         p["E"] = pm.Deterministic("E", curves.irreducible(p, pt), dims="benchmark")
         return compute + p["drift"] * data["basis"].dot(p["bends"].T)
 
@@ -305,16 +312,26 @@ class _Builder:
         moved = (data["exponent_seen"] * self.p["drift"])[:, None]
         variance = 1 / (1 + moved**2 * data["information"])
         along = (data["rotation"] * data["off"][:, :, None]).sum(axis=1)
-        return Fitted(data["rotation"], -moved * variance * along, pt.sqrt(variance))
+        return Fitted(-moved * variance * along, pt.sqrt(variance), data["rotation"])
 
-    def _create_floor(self) -> None:
-        data, seen = self.data, self.bound.observations
-        chance = seen["chance"].sel(benchmark=self.bound.near).to_numpy()
-        self._add("floor", (NEAR_CHANCE,), bounds=(0.0, 1.0), start=np.clip(chance, 0.005, 0.9))
-        self.bottom = data["chance"]
-        if "floor" in self.p:
-            near = data["is_near"]
-            self.bottom = (1 - near.sum(axis=0)) * data["chance"] + self.p["floor"].dot(near)
+    def _create_floor(self, quality: Any) -> Any:
+        """Create the floors that are parameters, and return all floors."""
+        data = self.data
+        if "floor" not in self.bound.priors:
+            return data["chance"]
+        near, fit = data["is_near"], self._fitted_floor(quality)
+        self._add("floor", (NEAR_CHANCE,), bounds=(0.0, 1.0), fit=fit)
+        return (1 - near.sum(axis=0)) * data["chance"] + self.p["floor"].dot(near)
+
+    def _fitted_floor(self, quality: Any) -> Fitted:
+        """Return what the scores tell of floors that are parameters, given the curves."""
+        data = self.data
+        score, least = data["observed_score"], 1 - quality
+        precision = data["measured"] / spread(score, data["n_items"], self.p, pt) ** 2
+        known = 1 / FLOOR_SD**2 + (precision * least**2).sum(axis=0)
+        pull = data["chance"] / FLOOR_SD**2 + (precision * least * (score - quality)).sum(axis=0)
+        near = data["is_near"]
+        return Fitted(near.dot(pull / known), near.dot(1 / pt.sqrt(known)))
 
     def _start(self) -> Any:
         """Return −log Q' at the mean score of each benchmark."""
@@ -323,10 +340,24 @@ class _Builder:
         quality = ((mean - seen["chance"]) / (1 - seen["chance"])).clip(0.05, 0.95)
         return -np.log(quality.to_numpy())
 
+    def _fitted_loss(self) -> tuple[Fitted, Fitted]:
+        """Return what the losses tell of their level and their exponent.
+
+        Chains that started far from both held the loss's scatter for so large that they never
+        came near.
+        """
+        scatter, exponent = self.p["loss_scatter"], self.data["loss_exponent_seen"]
+        ratio = scatter / (exponent * self.data["log_flops_sd"])
+        slope = Fitted(pt.log(exponent), ratio / pt.sqrt(1 + ratio**2))
+        return Fitted(pt.log(self.data["central_loss"]), scatter), slope
+
     def _observe_loss(self) -> None:
         p, data, x = self.p, self.data, self.x
-        self._add("loss_level", start=self.bound.central_loss)
-        for name in ("irreducible_share", "loss_exponent", "loss_scatter", *_OF_BOTH, "loss_drift"):
+        self._add("loss_scatter")
+        level, exponent = self._fitted_loss()
+        self._add("loss_level", start=self.bound.central_loss, fit=level)
+        self._add("loss_exponent", start=float(self.observed["loss_exponent_seen"]), fit=exponent)
+        for name in ("irreducible_share", *_OF_BOTH, "loss_drift"):
             self._add(name)
         moved = p["loss_drift"] * p["loss_exponent"] / p["loss_scatter"]
         width = 1 / pt.sqrt(1 + moved**2 * (data["basis"] ** 2).sum(axis=0))
@@ -341,7 +372,8 @@ class _Builder:
         for name in ("scatter", "binomial_share"):
             self._add(name, _BENCHMARK)
         self._add("run_share")
-        mean = accuracy(curves.quality(p, compute, pt), self.bottom, pt)
+        quality = curves.quality(p, compute, pt)
+        mean = accuracy(quality, self._create_floor(quality), pt)
         own, common = common_spread(mean, data["n_items"], p, pt)
         residual, there = data["observed_score"] - mean, data["measured"]
         # The common part of a run is a normal number, integrated out: a matrix of rank one.

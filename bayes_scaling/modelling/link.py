@@ -31,11 +31,17 @@ def neg_log_quality(level: Any, floor: Any, xp: Any) -> Any:
     return xp.log((1 - floor) / (level - floor))
 
 
-def curve_sd(score: Any, n_items: Any, chance: float, least: float = 0.02) -> Any:
-    """Return the approximate sd with which each score alone determines log(−log Q').
+def curve_sd(score: Any, n_items: Any, chance: float) -> Any:
+    """Return the approximate sd with which each score alone determines log(−log Q')."""
+    quality = np.clip((score - chance) / (1 - chance), 0.02, 0.98)
+    return rough_sd(score, n_items) / curve_slope(quality, chance)
 
-    A score at chance counts as one with the Q' `least`: the smaller, the less it tells.
-    """
-    quality = np.clip((score - chance) / (1 - chance), least, 0.98)
-    slope = (1 - chance) * quality * -np.log(quality)
-    return spread(score, n_items, _ROUGH, np) / slope
+
+def rough_sd(score: Any, n_items: Any) -> Any:
+    """Return about the sd of scores, with a scatter on the large side."""
+    return spread(score, n_items, _ROUGH, np)
+
+
+def curve_slope(quality: Any, floor: Any) -> Any:
+    """Return by how much accuracy falls as log(−log Q') rises, at Q'."""
+    return (1 - floor) * quality * -np.log(quality)

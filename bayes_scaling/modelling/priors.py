@@ -23,6 +23,8 @@ from bayes_scaling.modelling.transforms import (
     AroundFit,
     Fitted,
     InWidths,
+    LogAroundFit,
+    ProbitAroundFit,
     ProbitInterval,
     ProbitShare,
 )
@@ -187,7 +189,7 @@ def create_variable(
     *,
     bounds: tuple[Any, Any] | None = None,
     width: Any = None,
-    whole: Any = None,
+    rate: Any = None,
     fit: Fitted | None = None,
     dims: Dims = (),
     start: Any = None,
@@ -209,18 +211,23 @@ def create_variable(
     width : tensor, optional
         Unit in which the sampler moves. It does not change the density, so it is ignored if the
         variable itself is not sampled.
-    whole : tensor, optional
-        What a positive variable takes a share from, 1 − exp(−variable/whole). The sampler moves
-        on the normal quantiles of that share. As for width, the density stays the same.
+    rate : tensor, optional
+        About the rate at which the likelihood falls as a positive variable grows from 0. The
+        sampler moves on normal quantiles of an exponential distribution whose rate is this one and
+        that of the prior. As for width, the density stays the same.
     fit : Fitted, optional
-        Where, how widely and along which axes the runs let vectors move. As for width.
+        Where, how widely and along which axes the runs let the variable move. As for width. With
+        bounds, which must be 0 and 1, it is for numbers and not for vectors.
     dims : tuple of str
         Dimensions of the variable.
     start : float or array, optional
-        Where chains start.
+        Where chains start; with a fit by default at its centre.
     """
     inner = {key: _hyperparameter(f"{name}_{key}", v, dims) for key, v in prior.parameters.items()}
     if bounds is not None:
+        if fit is not None:
+            units, moves = (fit.centre, fit.width), ProbitAroundFit()
+            return _create_moved(name, prior, inner, units, moves, dims, start, bounds)
         base = prior.pymc_distribution.dist(**inner)
         return pm.Truncated(
             name,
@@ -239,10 +246,11 @@ def create_variable(
     positive = issubclass(prior.pymc_distribution, PositiveContinuous)
     if width is not None:
         return _create_moved(name, prior, inner, (width,), InWidths(positive), dims, start)
-    if whole is not None and positive:
+    if rate is not None and positive:
+        whole = 1 / (rate + inner.get("lam", 0))
         return _create_moved(name, prior, inner, (whole,), ProbitShare(), dims, start)
-    if fit is not None and not positive:
-        moves = AroundFit(fit.rotation)
+    if fit is not None and (positive or fit.rotation is not None):
+        moves = LogAroundFit() if positive else AroundFit(fit.rotation)
         return _create_moved(name, prior, inner, (fit.centre, fit.width), moves, dims, start)
     return prior.pymc_distribution(name, **inner, dims=dims or None, initval=start)
 
@@ -283,6 +291,7 @@ def _create_moved(
     transform: Transform,
     dims: Dims,
     start: Any,
+    bounds: tuple[Any, Any] | None = None,
 ) -> Any:
     """Create a variable that follows its prior and passes `units` to its transform.
 
@@ -291,7 +300,11 @@ def _create_moved(
     own = len(inner)
 
     def base(*values: Any, **size: Any) -> Any:
-        return prior.pymc_distribution.dist(**dict(zip(inner, values, strict=True)), **size)
+        whole = prior.pymc_distribution.dist(**dict(zip(inner, values, strict=True)), **size)
+        return pm.Truncated.dist(whole, lower=bounds[0], upper=bounds[1]) if bounds else whole
+
+    def centre(_: Any, size: Any, *inputs: Any) -> Any:
+        return transform.backward(np.zeros(()), *inputs, None)
 
     return pm.CustomDist(
         name,
@@ -299,6 +312,7 @@ def _create_moved(
         *units,
         dist=lambda *inputs: base(*inputs[:own], size=inputs[-1]),
         logp=lambda value, *values: pm.logp(base(*values[:own]), value),
+        support_point=centre if isinstance(transform, ProbitAroundFit) else None,
         default_transform=transform,
         dims=dims or None,
         initval=start,

@@ -64,20 +64,20 @@ class InWidths(Transform):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What runs tell of vectors, given the other parameters.
+    """What runs tell of a vector, or of numbers one by one, given the other parameters.
 
     Attributes
     ----------
-    rotation : tensor
-        Shape (..., size, size), orthogonal: its columns are axes along which the runs tell of
-        the vectors one by one. It must not depend on parameters.
     centre, width : tensor
-        Shape (..., size): along these axes, where vectors lie and how far they may move.
+        Where they lie and how far they may move, along the axes; of positive numbers, their logs.
+    rotation : tensor, optional
+        Shape (..., size, size), orthogonal: its columns are axes along which the runs tell of
+        vectors of shape (..., size). It must not depend on parameters. None for numbers.
     """
 
-    rotation: Any
     centre: Any
     width: Any
+    rotation: Any = None
 
 
 class AroundFit(Transform):
@@ -107,18 +107,71 @@ class AroundFit(Transform):
         return pt.log(_unit(inputs))
 
 
+class LogAroundFit(Transform):
+    """Measure the log of a positive number from a centre, in widths; both are on the log scale."""
+
+    name = "log_around_fit"
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return how far the log lies from the centre, in widths."""
+        return (pt.log(value) - inputs[-3]) / _unit(inputs)
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the number itself."""
+        return pt.exp(inputs[-3] + value * _unit(inputs))
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return the log derivative of `backward`."""
+        return pt.log(_unit(inputs)) + inputs[-3] + value * _unit(inputs)
+
+
+class ProbitAroundFit(Transform):
+    """Measure a number between 0 and 1 on normal quantiles, from a centre, in widths.
+
+    A floor and a curve that has hardly left it are known only in sums. In this coordinate the
+    sum stays while the curve moves. The centre may lie below 0; it is moved smoothly above.
+    """
+
+    name = "probit_around_fit"
+
+    def forward(self, value: Any, *inputs: Any) -> Any:
+        """Return the normal quantile in widths from that of the centre."""
+        centre, width = _on_normal_quantiles(inputs)
+        return (np.sqrt(2) * pt.erfinv(2 * value - 1) - centre) / width
+
+    def backward(self, value: Any, *inputs: Any) -> Any:
+        """Return the number itself."""
+        centre, width = _on_normal_quantiles(inputs)
+        return 0.5 * pt.erfc(-(centre + value * width) / np.sqrt(2))
+
+    def log_jac_det(self, value: Any, *inputs: Any) -> Any:
+        """Return the log derivative of `backward`, by element."""
+        centre, width = _on_normal_quantiles(inputs)
+        return pt.log(width) - 0.5 * (centre + value * width) ** 2 - 0.5 * np.log(2 * np.pi)
+
+
+def _on_normal_quantiles(inputs: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Return centre and width of a number between 0 and 1 on the scale of normal quantiles."""
+    centre, width = inputs[-3], _unit(inputs)
+    inside = (centre + pt.sqrt(centre**2 + 2 * width**2)) / 2
+    narrow = width * inside / pt.sqrt(width**2 + inside**2)
+    quantile = np.sqrt(2) * pt.erfinv(2 * inside - 1)
+    return quantile, narrow * np.sqrt(2 * np.pi) * pt.exp(0.5 * quantile**2)
+
+
 class ProbitShare(Transform):
     """Measure a positive number v by the normal quantile of 1 − exp(−v/whole).
 
     A posterior that piles up at 0 has an exponential tail on the log scale, which NUTS crosses
-    slowly; here it has a normal one, as on :class:`ProbitInterval`.
+    slowly; here it has a normal one, as on :class:`ProbitInterval`. Under an exponential prior
+    of mean `whole` the coordinate is standard normal.
     """
 
     name = "probit_share"
 
     def forward(self, value: Any, *inputs: Any) -> Any:
         """Return the normal quantile of the share."""
-        return np.sqrt(2) * pt.erfinv(-2 * pt.expm1(-value / _unit(inputs)) - 1)
+        return np.sqrt(2) * pt.erfcinv(2 * pt.exp(-value / _unit(inputs)))
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         """Return the number itself."""

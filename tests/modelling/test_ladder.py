@@ -9,7 +9,7 @@ import xarray as xr
 from ladders import budgets
 from pooled import BENCHMARKS, grid_of_budgets, simulate
 from pymc_extras.prior import Prior
-from scipy.stats import expon, lognorm, multivariate_normal, norm
+from scipy.stats import expon, lognorm, multivariate_normal, norm, truncnorm
 
 from bayes_scaling.errors import ModelError
 from bayes_scaling.laws import get_law
@@ -163,11 +163,23 @@ def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
 
 def test_the_coordinates_of_the_sampler_leave_the_priors_as_they_are(runs):
     """Their density without the Jacobian is SciPy's, at a point where all units differ from 1."""
-    bound = LadderModel().on(runs)
-    model, names = bound.pymc, ("bends", "exponent", "neg_log_q", "ceiling_pull", "loss_bends")
+    late = runs.table["benchmark"] == BENCHMARKS[0]
+    bound = LadderModel().on(changed(runs, score=runs.table["score"].mask(late, 0.11)))
+    names = (
+        "floor",
+        "bends",
+        "exponent",
+        "neg_log_q",
+        "ceiling_pull",
+        "loss_bends",
+        "loss_level",
+        "loss_exponent",
+    )
+    model, chance = bound.pymc, bound.observations["chance"].sel(benchmark=bound.near).to_numpy()
     densities = [model.logp(vars=[model[name]], jacobian=False, sum=True) for name in names]
     p, found = evaluated(bound, some_point(bound), *densities)
     expected = {
+        "floor": truncnorm(-chance / 0.03, (1 - chance) / 0.03, chance, 0.03).logpdf(p["floor"]),
         "bends": norm().logpdf(p["bends"]),
         "exponent": lognorm(p["exponent_sigma"], scale=np.exp(p["exponent_mu"])).logpdf(
             p["exponent"]
@@ -175,17 +187,23 @@ def test_the_coordinates_of_the_sampler_leave_the_priors_as_they_are(runs):
         "neg_log_q": expon().logpdf(p["neg_log_q"]),
         "ceiling_pull": expon(scale=1 / p["ceiling_pull_lam"]).logpdf(p["ceiling_pull"]),
         "loss_bends": norm().logpdf(p["loss_bends"]),
+        "loss_level": lognorm(1.0, scale=np.exp(0.7)).logpdf(p["loss_level"]),
+        "loss_exponent": lognorm(0.5, scale=np.exp(-2.8)).logpdf(p["loss_exponent"]),
     }
     for name, value in zip(names, found, strict=True):
         assert float(value) == pytest.approx(float(expected[name].sum()), rel=1e-6), name
 
 
 def test_moving_bends_leaves_the_line_where_scores_tell_of_it():
-    """Level and slope of each curve by NumPy's weighted fit, before and after bends move."""
+    """Level and slope of each curve by NumPy's weighted fit, before and after bends move.
+
+    Without ceilings: with one the level is that of the whole curve.
+    """
     runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
     bound = LadderModel(loss=None).on(runs)
     x, numbers = bound.inputs(bound.observations)["flops"].to_numpy(), bound.observed()
     point, lines = some_point(bound), []
+    point["ceiling_pull_probit_share__"] = np.full(len(BENCHMARKS), -7.0)
     for bend in (0.0, 1.0):
         point["bends_around_fit__"] = np.full((len(BENCHMARKS), BENDS), bend)
         p, _ = evaluated(bound, point)
@@ -196,8 +214,48 @@ def test_moving_bends_leaves_the_line_where_scores_tell_of_it():
         for curve, weight in zip(curves.T, weights.T, strict=True):
             centre = weight @ x
             lines[-1].append(np.polyfit(x - centre, curve, 1, w=np.sqrt(weight)))
-    np.testing.assert_allclose(np.array(lines[0])[:, 1], np.array(lines[1])[:, 1], atol=1e-8)
+    np.testing.assert_allclose(np.array(lines[0])[:, 1], np.array(lines[1])[:, 1], atol=1e-4)
     np.testing.assert_allclose(np.array(lines[0])[:, 0], np.array(lines[1])[:, 0], rtol=0.02)
+
+
+@pytest.mark.parametrize("pull", [-1.0, 1.0])
+def test_moving_ceilings_leaves_the_level_where_scores_tell_of_it(pull):
+    """−log Q' where scores tell of it, on the straight line that the sampler reckons with."""
+    runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
+    bound = LadderModel(loss=None).on(runs)
+    x, numbers = bound.inputs(bound.observations)["flops"].to_numpy(), bound.observed()
+    centre = numbers["weight"].transpose("run", "benchmark").to_numpy().T @ x
+    point, levels = some_point(bound), []
+    point["bends_around_fit__"] = np.zeros((len(BENCHMARKS), BENDS))
+    for moved in (-7.0, pull):
+        point["ceiling_pull_probit_share__"] = np.full(len(BENCHMARKS), moved)
+        p, _ = evaluated(bound, point)
+        reducible = (p["neg_log_q"] - p["E"]) * np.exp(-p["exponent"] * centre)
+        levels.append(np.log(p["E"] + reducible))
+    alone = np.log(p["neg_log_q"] * np.exp(-p["exponent"] * centre))
+    moves = np.abs(np.subtract(*levels))
+    assert (moves < 0.1).all()
+    assert (moves < np.abs(alone - levels[0])).all()
+
+
+def test_floors_make_up_for_curves_that_have_hardly_left_them():
+    """The mean score of a benchmark near chance stays while the level of its curve moves."""
+    runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
+    late = runs.table["benchmark"] == BENCHMARKS[0]
+    bound = LadderModel(loss=None).on(changed(runs, score=runs.table["score"].mask(late, 0.11)))
+    assert bound.near.to_numpy().tolist() == [BENCHMARKS[0]]
+    compute, means, curves = bound.inputs(bound.observations)["flops"].to_numpy(), [], []
+    point = some_point(bound)
+    point["bends_around_fit__"] = np.zeros((len(BENCHMARKS), BENDS))
+    for level in (1.5, 1.8):
+        point["neg_log_q_in_widths__"] = np.full(len(BENCHMARKS), level)
+        p, _ = evaluated(bound, point)
+        reducible = (p["neg_log_q"] - p["E"])[0] * np.exp(-p["exponent"][0] * compute)
+        quality = np.exp(-p["E"][0] - reducible)
+        curves.append(quality.mean())
+        means.append((p["floor"][0] + (1 - p["floor"][0]) * quality).mean())
+    assert curves[0] - curves[1] > 0.005
+    assert abs(means[0] - means[1]) < 0.2 * (curves[0] - curves[1])
 
 
 def test_the_axes_of_bends_are_a_rotation(runs):
@@ -287,6 +345,21 @@ def test_levels_are_at_the_loss_of_the_runs_wherever_the_median_is():
     for level in (2.5, 3.0, 3.5):
         p = {"loss_level": level, "irreducible_share": 0.5, "loss_exponent": 0.06}
         assert seen_compute(p, np.array([3.1]), 3.1, np) == pytest.approx(0)
+
+
+def test_wherever_chains_start_the_median_loss_is_near_the_losses(runs):
+    """Level and slope of the log loss within 3 times its scatter, in units of its own range."""
+    bound = LadderModel().on(runs)
+    seen, rng = bound.observations, np.random.default_rng(0)
+    start = bound.pymc.initial_point(random_seed=0)
+    for _ in range(5):
+        point = {name: value + rng.uniform(-1, 1, np.shape(value)) for name, value in start.items()}
+        p, _ = evaluated(bound, point)
+        assert abs(np.log(p["loss_level"] / bound.central_loss)) <= p["loss_scatter"]
+        x = np.log(seen["flops"].to_numpy())
+        slope, _ = np.polyfit(x, np.log(seen["loss"].to_numpy()), 1)
+        moved = abs(np.log(p["loss_exponent"] / -slope)) * -slope * x.std()
+        assert moved <= 1.01 * p["loss_scatter"]
 
 
 def test_growing_params_and_tokens_alike_counts_as_flops(runs):
