@@ -221,7 +221,7 @@ def create_variable(
     dims : tuple of str
         Dimensions of the variable.
     start : float or array, optional
-        Where chains start; with a fit by default at its centre.
+        Where chains start; with bounds and a fit by default at the centre of the fit.
     """
     inner = {key: _hyperparameter(f"{name}_{key}", v, dims) for key, v in prior.parameters.items()}
     if bounds is not None:
