@@ -5,8 +5,8 @@ of where the draws should be, and the search for modes is left out. Each chain s
 its own, within 1 of the model's start in every unconstrained coordinate, as PyMC's own do. Chains
 that start within 2 were tried: some got stuck in places of far lower density.
 
-Of many parameters trajectories have one length. NUTS stops where the whole of them turns back. Of a
-thousand most turn soon, and a few slow ones had hardly moved by then.
+Where there are many parameters, all trajectories have the same length. NUTS stops when all of them
+together turn back. Most of a thousand do so soon, and a few slow ones had hardly moved by then.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORDER = (
     Settings(False, 1.0, 0.99, 1, "diag"),
     Settings(False, 1.0, 0.99, 8, "diag"),
 )
-_MANY = 200  # From so many parameters on, the second order.
+_MANY = 200  # With so many parameters or more, the order below is used.
 _ORDER_OF_MANY = (
     Settings(False, 0.5, 0.95, 1, "diag", 8),
     Settings(False, 0.5, 0.99, 1, "diag", 9),

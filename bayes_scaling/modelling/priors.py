@@ -303,7 +303,7 @@ def _create_moved(
         whole = prior.pymc_distribution.dist(**dict(zip(inner, values, strict=True)), **size)
         return pm.Truncated.dist(whole, lower=bounds[0], upper=bounds[1]) if bounds else whole
 
-    def centre(_: Any, size: Any, *inputs: Any) -> Any:
+    def centre(_variable: Any, _size: Any, *inputs: Any) -> Any:
         return transform.backward(np.zeros(()), *inputs, None)
 
     return pm.CustomDist(
@@ -312,7 +312,7 @@ def _create_moved(
         *units,
         dist=lambda *inputs: base(*inputs[:own], size=inputs[-1]),
         logp=lambda value, *values: pm.logp(base(*values[:own]), value),
-        support_point=centre if isinstance(transform, ProbitAroundFit) else None,
+        support_point=centre if bounds else None,
         default_transform=transform,
         dims=dims or None,
         initval=start,

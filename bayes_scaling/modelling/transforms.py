@@ -23,12 +23,12 @@ class ProbitInterval(Transform):
     def forward(self, value: Any, *inputs: Any) -> Any:
         """Return the normal quantile of the place in the interval."""
         lower, upper = inputs[-2:]
-        return np.sqrt(2) * pt.erfinv(2 * (value - lower) / (upper - lower) - 1)
+        return _normal_quantile((value - lower) / (upper - lower))
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         """Return the place in the interval."""
         lower, upper = inputs[-2:]
-        return lower + (upper - lower) * 0.5 * pt.erfc(-value / np.sqrt(2))
+        return lower + (upper - lower) * _mass_below(value)
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Return the log derivative of `backward`."""
@@ -137,12 +137,12 @@ class ProbitAroundFit(Transform):
     def forward(self, value: Any, *inputs: Any) -> Any:
         """Return the normal quantile in widths from that of the centre."""
         centre, width = _on_normal_quantiles(inputs)
-        return (np.sqrt(2) * pt.erfinv(2 * value - 1) - centre) / width
+        return (_normal_quantile(value) - centre) / width
 
     def backward(self, value: Any, *inputs: Any) -> Any:
         """Return the number itself."""
         centre, width = _on_normal_quantiles(inputs)
-        return 0.5 * pt.erfc(-(centre + value * width) / np.sqrt(2))
+        return _mass_below(centre + value * width)
 
     def log_jac_det(self, value: Any, *inputs: Any) -> Any:
         """Return the log derivative of `backward`, by element."""
@@ -155,7 +155,7 @@ def _on_normal_quantiles(inputs: tuple[Any, ...]) -> tuple[Any, Any]:
     centre, width = inputs[-3], _unit(inputs)
     inside = (centre + pt.sqrt(centre**2 + 2 * width**2)) / 2
     narrow = width * inside / pt.sqrt(width**2 + inside**2)
-    quantile = np.sqrt(2) * pt.erfinv(2 * inside - 1)
+    quantile = _normal_quantile(inside)
     return quantile, narrow * np.sqrt(2 * np.pi) * pt.exp(0.5 * quantile**2)
 
 
@@ -183,9 +183,18 @@ class ProbitShare(Transform):
         return pt.log(_unit(inputs)) + log_normal - _log_upper(value)
 
 
+def _normal_quantile(mass: Any) -> Any:
+    return np.sqrt(2) * pt.erfinv(2 * mass - 1)
+
+
+def _mass_below(value: Any) -> Any:
+    """Return the mass of a standard normal below a value."""
+    return 0.5 * pt.erfc(-value / np.sqrt(2))
+
+
 def _log_upper(value: Any) -> Any:
     """Return the log of the mass of a standard normal above a value."""
-    return pt.log(0.5 * pt.erfc(value / np.sqrt(2)))
+    return pt.log(_mass_below(-value))
 
 
 def _unit(inputs: tuple[Any, ...]) -> Any:

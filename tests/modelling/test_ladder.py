@@ -161,10 +161,15 @@ def test_the_density_of_scores_is_a_normal_of_a_run_s_benchmarks_together(runs):
     assert float(of_losses) == pytest.approx(expected_loss.sum(), rel=1e-9)
 
 
+def one_near_chance(runs):
+    """Return runs that have learnt nothing of the first benchmark, so that its floor is free."""
+    first = runs.table["benchmark"] == BENCHMARKS[0]
+    return changed(runs, score=runs.table["score"].mask(first, 0.11))
+
+
 def test_the_coordinates_of_the_sampler_leave_the_priors_as_they_are(runs):
     """Their density without the Jacobian is SciPy's, at a point where all units differ from 1."""
-    late = runs.table["benchmark"] == BENCHMARKS[0]
-    bound = LadderModel().on(changed(runs, score=runs.table["score"].mask(late, 0.11)))
+    bound = LadderModel().on(one_near_chance(runs))
     names = (
         "floor",
         "bends",
@@ -202,7 +207,7 @@ def test_moving_bends_leaves_the_line_where_scores_tell_of_it():
     runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
     bound = LadderModel(loss=None).on(runs)
     x, numbers = bound.inputs(bound.observations)["flops"].to_numpy(), bound.observed()
-    point, lines = some_point(bound), []
+    point, lines, kept = some_point(bound), [], []
     point["ceiling_pull_probit_share__"] = np.full(len(BENCHMARKS), -7.0)
     for bend in (0.0, 1.0):
         point["bends_around_fit__"] = np.full((len(BENCHMARKS), BENDS), bend)
@@ -210,10 +215,16 @@ def test_moving_bends_leaves_the_line_where_scores_tell_of_it():
         compute = x[:, None] + p["drift"] * (numbers["basis"].to_numpy() @ p["bends"].T)
         curves = np.log(p["neg_log_q"]) - p["exponent"] * compute
         weights = numbers["weight"].transpose("run", "benchmark").to_numpy()
+        known = numbers["level_known"].to_numpy()
+        kept.append(
+            np.log(p["neg_log_q"]) - known * p["exponent"] * (weights * compute).sum(axis=0)
+        )
         lines.append([])
         for curve, weight in zip(curves.T, weights.T, strict=True):
             centre = weight @ x
             lines[-1].append(np.polyfit(x - centre, curve, 1, w=np.sqrt(weight)))
+    np.testing.assert_allclose(kept[0], kept[1], atol=1e-8)
+    # Scores leave a little of the level to the prior.
     np.testing.assert_allclose(np.array(lines[0])[:, 1], np.array(lines[1])[:, 1], atol=1e-4)
     np.testing.assert_allclose(np.array(lines[0])[:, 0], np.array(lines[1])[:, 0], rtol=0.02)
 
@@ -241,8 +252,7 @@ def test_moving_ceilings_leaves_the_level_where_scores_tell_of_it(pull):
 def test_floors_make_up_for_curves_that_have_hardly_left_them():
     """The mean score of a benchmark near chance stays while the level of its curve moves."""
     runs = simulate(budgets(8), through=False, rng=np.random.default_rng(0))
-    late = runs.table["benchmark"] == BENCHMARKS[0]
-    bound = LadderModel(loss=None).on(changed(runs, score=runs.table["score"].mask(late, 0.11)))
+    bound = LadderModel(loss=None).on(one_near_chance(runs))
     assert bound.near.to_numpy().tolist() == [BENCHMARKS[0]]
     compute, means, curves = bound.inputs(bound.observations)["flops"].to_numpy(), [], []
     point = some_point(bound)
@@ -348,7 +358,7 @@ def test_levels_are_at_the_loss_of_the_runs_wherever_the_median_is():
 
 
 def test_wherever_chains_start_the_median_loss_is_near_the_losses(runs):
-    """Level and slope of the log loss within 3 times its scatter, in units of its own range."""
+    """Level within its scatter of the losses; slope so that, one sd of budgets away, too."""
     bound = LadderModel().on(runs)
     seen, rng = bound.observations, np.random.default_rng(0)
     start = bound.pymc.initial_point(random_seed=0)
